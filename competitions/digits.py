@@ -1,0 +1,67 @@
+"""Digits: 1,797 handwritten digits that come inside scikit-learn, so that everything works without a download.
+
+Source: UCI Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, 1998), as ``sklearn.datasets.load_digits``.
+The 8x8 images of 0..16 are enlarged to 28x28 of 0..255, the size that the Fashion-MNIST models expect. The last
+360 images play the unlabelled test set: they were written by other people than the first ones.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from kit.data.images import Competition, Images
+
+TEST_ROWS = 360
+SIZE = 28  # pixels a side
+
+
+@cache
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    from scipy.ndimage import zoom
+    from sklearn.datasets import load_digits
+
+    small, target = load_digits(return_X_y=True)
+    small = small.reshape(-1, 8, 8) * (255 / 16)
+    large = zoom(small, (1, SIZE / 8, SIZE / 8), order=1, mode="nearest", grid_mode=True)
+    return np.rint(large).astype(np.uint8)[..., np.newaxis], target.astype(np.int64)
+
+
+def load_train(data: Path | None = None) -> Images:
+    """1,437 labelled images; ``data`` is not needed."""
+    pixels, target = _digits()
+    return Images(pixels[:-TEST_ROWS], np.arange(len(pixels) - TEST_ROWS), target[:-TEST_ROWS])
+
+
+def load_test(data: Path | None = None) -> Images:
+    """360 images without labels; ``data`` is not needed."""
+    pixels, _ = _digits()
+    return Images(pixels[-TEST_ROWS:], np.arange(TEST_ROWS))
+
+
+_FAST = {
+    "epochs": 15,
+    "batch_size": 32,
+    "optimizer": "adamax",
+    "learning_rate": 4e-3,  # per batch of 32
+    "schedule": "warmup(1)|cosine",
+    "augment": "shift(height=2, width=2)",
+    "normalization": "standardize",
+}
+
+COMPETITION = Competition(
+    name="digits",
+    title="Handwritten digits, embedded",
+    label_values=tuple(range(10)),
+    class_names=tuple(map(str, range(10))),
+    image_shape=(SIZE, SIZE, 1),
+    load_train=load_train,
+    load_test=load_test,
+    recipes={
+        # 15 epochs are 540 steps: hence the faster moving averages.
+        "deeper": {"model": "deeper(momentum=0.9)", **_FAST},
+        "brief": {"model": "brief(momentum=0.9)", **_FAST},
+    },
+)

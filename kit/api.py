@@ -1,0 +1,347 @@
+"""What the command line and notebooks call: train, export, predict. Here names of competitions meet the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from competitions import load_competition
+from kit.errors import ModelFileError, RecipeError, RunError
+from kit.training.events import Broadcast, Listener
+from kit.training.runs import FoldDirectory, RunDirectory, newest_run
+from kit.version import __version__
+
+if TYPE_CHECKING:
+    from kit.data.images import Competition, Images
+    from kit.deploy.export import Exported
+    from kit.training.recipe import Recipe
+
+StrPath = str | os.PathLike[str]
+
+
+def train(
+    competition: str,
+    *,
+    recipe: str | None = None,
+    fold: int | None = None,
+    data: StrPath | None = None,
+    out: StrPath = "runs",
+    name: str | None = None,
+    listener: Listener | None = None,
+    **changes: Any,
+) -> RunDirectory:
+    """Train a model, score it on rows it has not seen, and export it.
+
+    Args:
+        competition: such as ``digits`` or ``fashion_mnist``.
+        recipe: name of one of the competition's recipes, or path of a ``recipe.json``; by default the one that
+            is named like the model.
+        fold: train this fold of the split only, counting from 0.
+        data: directory with the competition's files; by default ``KIT_DATA``, else ``data``.
+        out: directory in which the run is created, as ``<competition>/<model>-<n>``.
+        name: the run's own name instead of ``<model>-<n>``; it must be new.
+        listener: hears of batches and epochs, and may stop the training.
+        changes: recipe fields to set, such as ``model``, ``epochs``, ``batch_size``, ``optimizer``,
+            ``learning_rate``, ``augment``, ``schedule``, ``split``, ``precision``, ``keep``, ``seed``.
+
+    Returns:
+        The run; ``run.read_metrics()`` has its scores.
+
+    Raises:
+        KitError: something that the caller can mend; raised before any file is written where possible.
+    """
+    from kit.data.folds import make_folds
+
+    task = load_competition(competition)
+    plan = resolve_recipe(task, recipe, changes)
+    _check_buildable(plan, task)
+    data = Path(data) if data is not None else None
+    images = task.load_train(data)
+    folds = make_folds(images, plan.split, plan.seed)
+    if fold is not None and not 0 <= fold < len(folds):
+        raise RecipeError(f"fold is {fold}, expected 0 to {len(folds) - 1}, counting from 0, with split {plan.split!r}")
+    chosen = range(len(folds)) if fold is None else [fold]
+
+    run = RunDirectory.create(Path(out), task.name, plan.model.partition("(")[0], name)
+    return _train_run(run, plan, task, images, (folds, chosen), data, listener or Listener())
+
+
+def resolve_recipe(competition: Competition, name: str | None, changes: dict[str, Any]) -> Recipe:
+    """The recipe that a name and changes to it make, checked in every field.
+
+    Raises:
+        RecipeError: anything in it that does not exist or does not fit.
+    """
+    from kit.registry import unknown_name
+    from kit.training.recipe import Recipe
+
+    changes = {field: value for field, value in changes.items() if value is not None}
+    if name is None:
+        model = str(changes.get("model", competition.default_model))
+        base = {"model": model, **competition.recipes.get(model.partition("(")[0], {})}
+        if "(" not in model:  # the bare name means the model as its recipe has it
+            changes.pop("model", None)
+    elif name in competition.recipes:
+        base = dict(competition.recipes[name])
+    elif Path(name).is_file():
+        base = _recipe_from_file(Path(name), competition)
+    else:
+        valid = [*competition.recipes, "or the path of a recipe.json"]
+        raise RecipeError(unknown_name(f"recipe of {competition.name}", name, valid))
+    return Recipe.from_dict({**base, "competition": competition.name, **changes})
+
+
+def _recipe_from_file(path: Path, competition: Competition) -> dict[str, Any]:
+    try:
+        recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+        of = recipe["competition"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RecipeError(f"{path} is not a recipe.json of a run") from None
+    if of != competition.name:
+        raise RecipeError(f"{path} is a recipe of {of}, expected one of {competition.name}")
+    return dict(recipe)
+
+
+def _check_buildable(recipe: Recipe, competition: Competition) -> None:
+    """Build the model and the optimiser once, so that a value that Keras refuses is met before the data is read."""
+    from kit.models.build import Architecture, build_classifier
+    from kit.training.optimizers import OPTIMIZERS
+
+    channels = competition.image_shape[-1]
+    size = len(competition.label_values)
+    try:
+        OPTIMIZERS.bind_one(recipe.optimizer)(recipe.learning_rate)
+        build_classifier(
+            Architecture(recipe.model, competition.image_shape, size, (1.0,) * channels, (0.0,) * channels)
+        )
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RecipeError(
+            f"model {recipe.model!r} with optimizer {recipe.optimizer!r} cannot be built: {reason}"
+        ) from None
+
+
+def _train_run(
+    run: RunDirectory,
+    recipe: Recipe,
+    competition: Competition,
+    images: Images,
+    split: tuple[Sequence[Any], Sequence[int]],
+    data: Path | None,
+    listener: Listener,
+) -> RunDirectory:
+    from kit.training.batches import steps_per_epoch
+    from kit.training.summary import LogFile, run_context, summarize
+    from kit.training.switches import resolve_switches
+    from kit.training.trainer import Task, train_fold
+
+    folds, chosen = split
+    switches = resolve_switches(recipe.precision)
+    run.write_recipe(recipe.to_dict(), run_context(recipe, switches, images, data))
+    run.write_split(list(folds), recipe.split, recipe.seed)
+    with LogFile(run.log_file) as log, _interruptible() as interrupt:
+        everyone = Broadcast(listener, log, interrupt)
+        for number in chosen:
+            directory = run.fold(number, len(folds))
+            steps = steps_per_epoch(len(folds[number].train), recipe.batch_size)
+            everyone.fold_started(number, len(folds), recipe.epochs, steps)
+            task = Task(recipe, switches, folds[number], len(competition.label_values), directory)
+            train_fold(images, task, everyone)
+            if interrupt.requested:
+                break
+        status = "interrupted" if interrupt.requested else "complete"
+        metrics, out_of_fold = summarize(run, len(folds), status)
+        if out_of_fold:
+            run.write_out_of_fold(out_of_fold)
+        run.write_metrics(metrics)
+    export(run)
+    return run
+
+
+class _Interrupt(Listener):
+    """Remembers the first Ctrl-C; the second one ends the process as usual."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def keep_going(self) -> bool:
+        return not self.requested
+
+
+@contextmanager
+def _interruptible() -> Iterator[_Interrupt]:
+    """While this lasts, Ctrl-C asks the training to stop after the batch at hand."""
+    interrupt = _Interrupt()
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
+        yield interrupt
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs") -> list[Exported]:
+    """Write each trained fold of a run as an ONNX file, checked against the trained model on real images.
+
+    Args:
+        run: a run, or its path; by default the newest one in ``runs``.
+
+    Returns:
+        One entry a fold. Empty when a child process did the export, because Keras runs on another backend here.
+    """
+    import keras
+
+    run = _open_run(run, Path(runs))
+    if keras.backend.backend() != "tensorflow":
+        _export_in_child(run)  # Keras exports ONNX through TensorFlow
+        return []
+    from kit.deploy.export import export_onnx
+    from kit.training.trainer import load_predictor
+
+    saved = run.read_recipe()
+    competition = load_competition(saved["recipe"]["competition"])
+    images = competition.load_train(Path(saved["data"]) if saved["data"] else None)
+    exported = []
+    for fold in run.trained_folds():
+        predictor = load_predictor(fold, saved["recipe"]["keep"])
+        exported.append(export_onnx(predictor, _model_card(fold, competition, saved), images.pixels, fold.model_file))
+    if not exported:
+        raise RunError(f"{run.path} has no trained fold: its training did not get through one epoch")
+    return exported
+
+
+def _model_card(fold: FoldDirectory, competition: Competition, saved: dict[str, Any]) -> Any:
+    from kit.deploy.model_file import ModelCard
+
+    validation = fold.read_scores().get("validation")
+    return ModelCard(
+        competition=competition.name,
+        class_names=competition.class_names,
+        label_values=competition.label_values,
+        input_shape=competition.image_shape,
+        input_dtype="uint8",
+        id_column=competition.id_column,
+        target_column=competition.target_column,
+        recipe_hash=saved["recipe_hash"],
+        kit_version=__version__,
+        score=validation and validation["accuracy"],
+        selected=bool(validation and validation["selected"]),
+    )
+
+
+def _export_in_child(run: RunDirectory) -> None:
+    """Export in a process of its own, so that this one need not load TensorFlow."""
+    command = [sys.executable, "-m", "kit", "export", str(run.path)]
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        reason = (finished.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("kit: ")
+        raise ModelFileError(f"the run {run.path} could not be exported: {reason}")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What ``predict`` wrote."""
+
+    path: Path
+    rows: int
+    label_counts: Counter[str]
+    models: tuple[Path, ...]
+    provider: str
+
+
+def predict(
+    *models: RunDirectory | StrPath,
+    out: StrPath,
+    data: StrPath | None = None,
+    provider: str = "auto",
+    runs: StrPath = "runs",
+) -> Prediction:
+    """Predict the competition's test images and write a submission that was checked.
+
+    Args:
+        models: runs or ONNX files, whose probabilities are averaged; by default the newest run in ``runs``.
+        out: the CSV; replaced only by a complete and valid one.
+        data: directory with the competition's files; by default ``KIT_DATA``, else ``data``.
+        provider: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        KitError: something that the caller can mend; nothing was written then.
+    """
+    from kit.data.images import decode_labels
+    from kit.deploy.model_file import load_model
+    from kit.deploy.predict import predict_probabilities
+    from kit.deploy.submission import expected_submission, write_submission
+
+    files = [file for source in models or (newest_run(Path(runs)),) for file in _model_files(source)]
+    loaded = [load_model(file, provider) for file in files]
+    competition = load_competition(loaded[0].card.competition)
+    directory = Path(data) if data is not None else None
+    images = competition.load_test(directory)
+    header = (competition.id_column, competition.target_column)
+    expected = expected_submission(
+        header, images.ids, competition.label_values, competition.sample_submission(directory)
+    )
+    probabilities = predict_probabilities(loaded, images.pixels)
+    labels = decode_labels(probabilities.argmax(axis=1), loaded[0].card.label_values)
+    counts = write_submission(Path(out), images.ids, labels, expected)
+    return Prediction(Path(out), len(images), counts, tuple(files), loaded[0].provider)
+
+
+def _model_files(source: RunDirectory | StrPath) -> list[Path]:
+    if not isinstance(source, RunDirectory):
+        if not Path(source).is_dir():
+            return [Path(source)]
+        source = RunDirectory.open(Path(source))
+    folds = source.trained_folds()
+    if not folds:
+        raise RunError(f"{source.path} has no trained model: its training did not get through one epoch")
+    if not all(fold.model_file.is_file() for fold in folds):
+        _export_in_child(source)
+    return [fold.model_file for fold in folds]
+
+
+def report(run: RunDirectory | StrPath | None = None, out: StrPath | None = None, *, runs: StrPath = "runs") -> Path:
+    """Write a run as one self-contained HTML page, by default ``report.html`` in the run itself."""
+    from kit.report.page import write_report
+
+    run = _open_run(run, Path(runs))
+    saved = run.read_recipe()
+    competition = load_competition(saved["recipe"]["competition"])
+    images = competition.load_train(Path(saved["data"]) if saved["data"] else None)
+    return write_report(run, competition, images, Path(out) if out else run.path / "report.html")
+
+
+def prepare(competition: str, out: StrPath | None = None) -> list[Path]:
+    """Write a competition's files from the public data set behind it, with the test answers in a file of their own.
+
+    Raises:
+        DataError: there is no such data set, or no network.
+    """
+    task = load_competition(competition)
+    if task.prepare is None:
+        raise RecipeError(f"{competition} needs no preparation: 'kit train {competition}' works as it is")
+    return task.prepare(Path(out) if out else Path("data") / competition)
+
+
+def _open_run(run: RunDirectory | StrPath | None, runs: Path) -> RunDirectory:
+    if run is None:
+        return newest_run(runs)
+    return run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))

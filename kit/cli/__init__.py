@@ -1,0 +1,1 @@
+"""The kit command: parse, call, print."""

@@ -1,0 +1,43 @@
+"""kit export, kit predict"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path | None, typer.Argument(help="A run; by default the newest.")] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX, the only format.")] = True,
+    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+) -> None:
+    """Write a trained run as one ONNX file a fold, checked against the trained model on real images."""
+    from kit import api
+
+    for exported in (found := api.export(run, runs=runs)):
+        typer.echo(
+            f"{exported.path}  {exported.size_bytes / 1e6:.2f} MB  largest difference "
+            f"{exported.largest_difference:.1e} and {exported.labels_that_differ} other labels "
+            f"on {exported.images} images"
+        )
+    target = found[0].path if len(found) == 1 else found[0].path.parent.parent
+    typer.echo(f"next  kit predict {target} --out submissions/run.csv")
+
+
+def predict(
+    models: Annotated[list[Path] | None, typer.Argument(help="Runs or ONNX files; by default the newest run.")] = None,
+    out: Annotated[Path, typer.Option(help="The CSV to write.")] = Path("submissions/run.csv"),
+    data: Annotated[Path | None, typer.Option(help="Directory with the competition's files.")] = None,
+    provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+) -> None:
+    """Predict the test images and write a submission that was checked. Several models are averaged."""
+    from kit import api
+
+    done = api.predict(*(models or ()), out=out, data=data, provider=provider, runs=runs)
+    averaged = f", mean of {len(done.models)} models" if len(done.models) > 1 else ""
+    typer.echo(f"model   {done.models[0]}{averaged} on {done.provider}")
+    typer.echo(f"labels  {', '.join(f'{label}: {count:,}' for label, count in sorted(done.label_counts.items()))}")
+    typer.echo(f"valid   {done.rows:,} rows in {done.path}")

@@ -1,0 +1,61 @@
+"""The ``kit`` program: its commands, and how mistakes are told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from kit.cli import data, deploy, listings, report, train
+from kit.version import __version__
+
+app = typer.Typer(
+    help="Train, export and predict for image-classification competitions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("train")(train.train)
+app.command("export")(deploy.export)
+app.command("predict")(deploy.predict)
+app.command("report")(report.report)
+app.command("runs")(listings.runs)
+app.command("competitions")(listings.competitions)
+app.command("models")(listings.models)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the program; a mistake of the user's is one line on stderr and exit code 2."""
+    from kit.errors import KitError
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks on the machine are no result
+    try:
+        app()
+    except KitError as error:
+        print(f"kit: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("kit: interrupted", file=sys.stderr)
+        sys.exit(130)

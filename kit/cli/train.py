@@ -1,0 +1,86 @@
+"""kit train"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kit.cli.format import percent
+
+
+def train(
+    competition: Annotated[str, typer.Argument(help="Such as digits or fashion_mnist; kit competitions lists them.")],
+    model: Annotated[str | None, typer.Option(help="Such as deeper, or deeper(dropout=0.3).")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe's name, or a recipe.json of a run.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="How often every image is seen.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a training step.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam, adamw, adamax, sgd(momentum=0.9) or rmsprop.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The schedule's peak.")] = None,
+    augment: Annotated[str | None, typer.Option(help="Such as 'flip|shift(height=2, width=0)|elastic'.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Such as 'warmup(1)|cosine' or 'warm_restarts(0.001)'.")] = None,
+    normalization: Annotated[str | None, typer.Option(help="none, rescale or standardize.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Stratified k-fold instead of the recipe's split.")] = None,
+    fold: Annotated[int | None, typer.Option(help="Train this fold only, counting from 0.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of split, weights, order and augmentation.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")] = None,
+    keep: Annotated[str | None, typer.Option(help="Weights of the last epoch, or of the best validation.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Directory with the competition's files.")] = None,
+    out: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    name: Annotated[str | None, typer.Option(help="Name of the run; it must be new.")] = None,
+) -> None:
+    """Train a model, score it on rows it has not seen, and export it to ONNX."""
+    from kit import api
+    from kit.cli.progress import progress_listener
+
+    with progress_listener(sys.stderr) as listener:
+        run = api.train(
+            competition,
+            recipe=recipe,
+            fold=fold,
+            data=data,
+            out=out,
+            name=name,
+            listener=listener,
+            model=model,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            augment=augment,
+            schedule=schedule,
+            normalization=normalization,
+            split=None if folds is None else f"stratified_kfold({folds})",
+            seed=seed,
+            precision=precision,
+            keep=keep,
+        )
+    metrics = run.read_metrics()
+    _print_scores(metrics)
+    typer.echo(f"run        {run.path}")
+    typer.echo(f"next       kit predict {run.path} --out submissions/{run.path.name}.csv")
+    if metrics["status"] == "interrupted":
+        raise typer.Exit(130)
+
+
+def _print_scores(metrics: dict) -> None:
+    for part, title in (("validation", "validation"), ("out_of_fold", "out of fold"), ("test", "test")):
+        if part in metrics:
+            scores = metrics[part]
+            low, high = scores["accuracy_interval"]
+            note = ", selected: the best epoch was chosen on these rows" if scores["selected"] else ""
+            typer.echo(
+                f"{title:<11}accuracy {percent(scores['accuracy'])} "
+                f"({percent(low)} to {percent(high)}), log loss {scores['log_loss']:.4f}, {scores['rows']:,} rows{note}"
+            )
+    if metrics.get("fold_deviation") is not None:
+        typer.echo(
+            f"folds      {', '.join(map(percent, metrics['fold_accuracy']))}: "
+            f"mean {percent(metrics['fold_mean'])}, standard deviation {100 * metrics['fold_deviation']:.2f} points"
+        )
+    typer.echo(
+        f"trained    {metrics['trainable_parameters']:,} parameters in {metrics['seconds']:.0f} s, "
+        f"{metrics['images_per_second']:,.0f} images/s"
+    )

@@ -1,0 +1,140 @@
+"""The two things that every competition is made of: images, and what is asked about them."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit.errors import DataError
+
+LabelValue = int | str
+
+
+@dataclass(frozen=True)
+class Images:
+    """A set of images, with labels where they are known.
+
+    pixels: uint8 (rows, height, width, channels), 0..255; often a memory map.
+    ids: (rows,) integers or strings, as the competition gives them.
+    labels: int64 (rows,) class indices 0..classes-1, or None for rows to predict.
+    """
+
+    pixels: np.ndarray
+    ids: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4:
+            raise DataError(
+                f"images are {self.pixels.dtype} {self.pixels.shape}, expected uint8 (rows, height, width, channels)"
+            )
+        for name, column in (("ids", self.ids), ("labels", self.labels)):
+            if column is not None and column.shape != (len(self.pixels),):
+                raise DataError(f"{len(self.pixels)} images but {name} of shape {column.shape}")
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+@dataclass(frozen=True)
+class Competition:
+    """What is asked: where the images come from, what the classes are called, how a submission looks.
+
+    label_values: what the competition writes for each class, in the order of the class indices.
+    load_train, load_test: a data directory (or None: look in the usual places) -> Images.
+    sample_submission: a data directory -> path of the organiser's sample, if there is one.
+    recipes: name -> recipe fields; the recipe named like a model is that model's default.
+    prepare: writes the competition's files from a public data set into a directory, where one exists.
+    """
+
+    name: str
+    title: str
+    label_values: tuple[LabelValue, ...]
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]  # (height, width, channels)
+    load_train: Callable[[Path | None], Images]
+    load_test: Callable[[Path | None], Images]
+    sample_submission: Callable[[Path | None], Path | None] = lambda data: None
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    default_model: str = "deeper"
+    id_column: str = "id"
+    target_column: str = "target"
+    prepare: Callable[[Path], list[Path]] | None = None
+
+    def __post_init__(self) -> None:
+        if len(set(self.label_values)) != len(self.label_values) or len(self.label_values) < 2:
+            raise DataError(f"{self.name}: label values {self.label_values} are not two or more distinct values")
+        if len(self.class_names) != len(self.label_values):
+            raise DataError(
+                f"{self.name}: {len(self.class_names)} class names for {len(self.label_values)} label values"
+            )
+
+
+def encode_labels(values: np.ndarray, label_values: tuple[LabelValue, ...], source: str) -> np.ndarray:
+    """Turn the competition's own labels into class indices.
+
+    Args:
+        values: (rows,) labels as found: integers, strings, or floats that hold integers (``3.0``).
+        label_values: what may occur, in the order of the class indices.
+        source: what to name in an error, such as the file.
+
+    Returns:
+        int64 (rows,), 0..classes-1.
+
+    Raises:
+        DataError: a value outside the set, with the first such row.
+    """
+    values = np.asarray(values)
+    known = np.asarray(label_values)
+    if (values.dtype.kind in "US") != (known.dtype.kind in "US"):
+        kinds = {True: "text", False: "numbers"}
+        raise DataError(
+            f"{source}: labels are {kinds[values.dtype.kind in 'US']}, "
+            f"expected {kinds[known.dtype.kind in 'US']} out of {_listed(label_values)}"
+        )
+    order = np.argsort(known)
+    position = np.minimum(np.searchsorted(known[order], values), len(known) - 1)
+    labels = order[position]
+    wrong = np.flatnonzero(known[labels] != values)
+    if len(wrong):
+        raise DataError(
+            f"{source}: {len(wrong)} labels are not in the set {_listed(label_values)}; "
+            f"the first is {values[wrong[0]]} in row {wrong[0]}"
+        )
+    return labels.astype(np.int64)
+
+
+def decode_labels(labels: np.ndarray, label_values: tuple[LabelValue, ...]) -> list[LabelValue]:
+    """Turn class indices back into the competition's own labels, as Python ints or strings."""
+    return [label_values[index] for index in labels.tolist()]
+
+
+def _listed(label_values: tuple[LabelValue, ...]) -> str:
+    shown = ", ".join(map(str, label_values[:10]))
+    return f"{{{shown}, ...}}" if len(label_values) > 10 else f"{{{shown}}}"
+
+
+def windows(pixels: np.ndarray, rows: int) -> Iterator[np.ndarray]:
+    """Go through an array from front to back, ``rows`` rows at a time, in bounded memory.
+
+    Pages of a memory map count as resident once they were read and stay so while it is mapped, so a
+    mapped array is mapped anew for each window and unmapped after it.
+    """
+    for start in range(0, len(pixels), rows):
+        if isinstance(pixels, np.memmap) and isinstance(pixels.base, mmap.mmap):
+            row_bytes = pixels.nbytes // len(pixels)
+            count = min(rows, len(pixels) - start)
+            yield np.memmap(
+                pixels.filename,
+                pixels.dtype,
+                mode="r",
+                offset=pixels.offset + start * row_bytes,
+                shape=(count, *pixels.shape[1:]),
+            )
+        else:
+            yield pixels[start : start + rows]

@@ -1,0 +1,110 @@
+"""An exported model: one ONNX file that takes raw pixels and knows which competition it is for.
+
+Nothing here imports Keras or TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit.data.images import LabelValue
+from kit.errors import ModelFileError
+
+PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}  # fastest first
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is written into the file's metadata, each field as JSON under its name."""
+
+    competition: str
+    class_names: tuple[str, ...]
+    label_values: tuple[LabelValue, ...]
+    input_shape: tuple[int, int, int]  # (height, width, channels)
+    input_dtype: str
+    id_column: str
+    target_column: str
+    recipe_hash: str
+    kit_version: str
+    score: float | None  # accuracy on the validation rows, None if there were none
+    selected: bool  # the score was chosen among epochs by the rows it is on
+
+    def to_metadata(self) -> dict[str, str]:
+        return {name: json.dumps(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str], path: Path) -> ModelCard:
+        missing = [field.name for field in fields(cls) if field.name not in metadata]
+        if missing:
+            raise ModelFileError(
+                f"{path} was not exported by kit: its metadata lacks {', '.join(missing)}; use kit export"
+            )
+        try:
+            values = {field.name: json.loads(metadata[field.name]) for field in fields(cls)}
+        except ValueError:
+            raise ModelFileError(f"{path} has damaged metadata: export it again with kit export") from None
+        tuples: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**tuples)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model file, ready to predict."""
+
+    path: Path
+    card: ModelCard
+    provider: str  # cuda or cpu
+    session: Any
+
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 (batch, height, width, channels) -> float32 (batch, classes)."""
+        return self.session.run(None, {self.session.get_inputs()[0].name: pixels})[0]
+
+
+def load_model(path: Path, provider: str = "auto") -> Model:
+    """Load a model file.
+
+    Args:
+        path: an ONNX file that ``kit export`` wrote.
+        provider: ``auto`` takes the fastest that works here; ``cuda`` or ``cpu`` takes that one or fails.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or not kit's, or the provider does not work here.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}: expected an .onnx file or a run directory")
+    if provider not in ("auto", *PROVIDERS):
+        raise ModelFileError(f"unknown provider {provider!r}: choose one of auto, {', '.join(PROVIDERS)}")
+    name, session = _open_session(path, provider)
+    return Model(path, ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, path), name, session)
+
+
+def _open_session(path: Path, provider: str) -> tuple[str, Any]:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)  # its warnings speak of graph internals
+    installed = onnxruntime.get_available_providers()
+    wanted = [provider] if provider != "auto" else [name for name, full in PROVIDERS.items() if full in installed]
+    for name in wanted:
+        if PROVIDERS[name] not in installed:
+            raise ModelFileError(
+                f"provider {name!r} is not in this onnxruntime (it has {', '.join(installed)}): "
+                "install onnxruntime-gpu instead of onnxruntime, or use --provider auto"
+            )
+        try:
+            session = onnxruntime.InferenceSession(path, providers=[PROVIDERS[name]])
+        except Exception as error:  # noqa: BLE001  onnxruntime raises one class per status, of no common base
+            raise ModelFileError(f"{path} is not a model that can be loaded: {str(error).splitlines()[0]}") from None
+        if session.get_providers()[0] == PROVIDERS[name]:  # onnxruntime falls back to the CPU without a word
+            return name, session
+        if provider != "auto":
+            raise ModelFileError(
+                f"provider {name!r} is installed but does not start on this machine: "
+                "check the driver and libraries it needs, or use --provider auto"
+            )
+    raise ModelFileError(f"no provider of this onnxruntime works here: it has {', '.join(installed)}")

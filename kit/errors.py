@@ -1,0 +1,27 @@
+"""What a user can meet: every exception that stands for a mistake they can mend."""
+
+from __future__ import annotations
+
+
+class KitError(Exception):
+    """A mistake a user can mend; the command line prints it as one line and exits with code 2."""
+
+
+class DataError(KitError):
+    """Files, pixels or labels that are missing, damaged or not what the competition has."""
+
+
+class RecipeError(KitError):
+    """A recipe, or a spec in it, that names something unknown or holds an impossible value."""
+
+
+class RunError(KitError):
+    """A run directory that is missing, incomplete, in use or made by something else."""
+
+
+class ModelFileError(KitError):
+    """A model file that is missing, damaged or does not fit the images it was given."""
+
+
+class SubmissionError(KitError):
+    """A submission that a competition would refuse or score as zero."""

@@ -1,0 +1,182 @@
+"""Names for things a recipe can ask for, and the grammar that asks for them.
+
+A *spec* is a string such as ``deeper``, ``sgd(momentum=0.9)`` or ``flip|shift(height=2)|elastic``:
+one or more names joined by ``|``, each with literal options. A registry maps names to functions.
+Parameters before ``/`` in such a function are supplied by kit; those after it are the options of the spec:
+
+    @SCHEDULES.register
+    def cosine(phase, /, minimum: float = 0.0): ...
+
+Everything is checked without calling the function, so a bad spec is refused before any data is loaded.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import inspect
+import pkgutil
+import types
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from kit.errors import RecipeError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One parsed stage of a spec string: a name and its literal options."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+def parse_spec(text: str) -> tuple[Spec, ...]:
+    """Parse ``a|b(1, c=2)`` into its stages, left to right.
+
+    Raises:
+        RecipeError: the text is not made of names, literal options and ``|``.
+    """
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        return tuple(_stage(node) for node in _stages(tree))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise RecipeError(
+            f"cannot read the spec {text!r}: expected names with literal options joined by |, "
+            "such as 'flip|shift(height=2)'"
+        ) from None
+
+
+def _stages(node: ast.expr) -> list[ast.expr]:
+    stages = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        stages.append(node.right)
+        node = node.left
+    return [node, *reversed(stages)]
+
+
+def _stage(node: ast.expr) -> Spec:
+    if isinstance(node, ast.Name):
+        return Spec(node.id)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if any(keyword.arg is None for keyword in node.keywords):
+            raise ValueError("** in a spec")
+        args = tuple(ast.literal_eval(argument) for argument in node.args)
+        kwargs = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+        return Spec(node.func.id, args, kwargs)
+    raise ValueError("neither a name nor a call")
+
+
+class Registry:
+    """Functions by name. ``kind`` is the word that error messages use, such as ``model``."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Callable[..., Any]] = {}
+
+    def register(self, function: F) -> F:
+        """Register a function under its own name; a name that is taken raises ``ValueError``."""
+        name = function.__name__
+        if name in self._entries:
+            raise ValueError(f"{self.kind} {name!r} is registered twice")
+        self._entries[name] = function
+        return function
+
+    def names(self) -> list[str]:
+        return sorted(self._entries)
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        if name not in self._entries:
+            raise RecipeError(unknown_name(self.kind, name, self.names()))
+        return self._entries[name]
+
+    def bind(self, text: str) -> list[Callable[..., Any]]:
+        """Check a spec and return its stages as functions of kit's own arguments alone.
+
+        Raises:
+            RecipeError: an unknown name or option, a missing option, or a value of the wrong type.
+        """
+        return [self._bind_stage(spec, text) for spec in parse_spec(text)]
+
+    def bind_one(self, text: str) -> Callable[..., Any]:
+        """Like :meth:`bind`, for fields that take one name and no ``|``."""
+        stages = self.bind(text)
+        if len(stages) != 1:
+            raise RecipeError(f"{self.kind} {text!r} has {len(stages)} stages joined by |, expected one name")
+        return stages[0]
+
+    def _bind_stage(self, spec: Spec, text: str) -> Callable[..., Any]:
+        function = self[spec.name]
+        options = option_parameters(function)
+        try:
+            bound = inspect.Signature(options).bind(*spec.args, **spec.kwargs)
+        except TypeError as error:
+            raise RecipeError(f"{self.kind} {text!r}: {error}; {spec.name} takes {_describe(options)}") from None
+        hints = typing.get_type_hints(function)
+        for name, value in bound.arguments.items():
+            if not _accepts(hints.get(name, Any), value):
+                expected = _type_words(hints[name])
+                raise RecipeError(f"{self.kind} {text!r}: {name} is {value!r}, expected {expected}")
+
+        def call(*own: Any) -> Any:
+            return function(*own, *bound.args, **bound.kwargs)
+
+        return call
+
+
+def unknown_name(kind: str, name: str, valid: Sequence[str]) -> str:
+    """The message for a name that is not registered: the nearest one first, then all of them."""
+    nearest = difflib.get_close_matches(name, valid, n=1)
+    suggestion = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return f"unknown {kind} {name!r}: {suggestion}choose one of {', '.join(valid)}"
+
+
+def option_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a registered function that a spec may set."""
+    parameters = inspect.signature(function).parameters.values()
+    return [p for p in parameters if p.kind is not inspect.Parameter.POSITIONAL_ONLY]
+
+
+def _describe(options: list[inspect.Parameter]) -> str:
+    return ", ".join(str(option.replace(annotation=inspect.Parameter.empty)) for option in options) or ("no options")
+
+
+def _accepts(hint: Any, value: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if hint is Any:
+        return True
+    if origin is typing.Literal:
+        return value in typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_accepts(part, value) for part in typing.get_args(hint))
+    if origin is tuple:
+        parts = typing.get_args(hint)
+        return isinstance(value, tuple) and len(value) == len(parts) and all(map(_accepts, parts, value))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _type_words(hint: Any) -> str:
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(hint)))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_type_words, typing.get_args(hint)))
+    if origin is tuple:
+        return f"({', '.join(map(_type_words, typing.get_args(hint)))})"
+    return {float: "a number", int: "a whole number", str: "a string", bool: "True or False"}.get(hint, str(hint))
+
+
+def discover(package_name: str, search_path: Sequence[str]) -> None:
+    """Import every module of a package, so that the functions in it register themselves."""
+    for module in pkgutil.iter_modules(search_path):
+        importlib.import_module(f"{package_name}.{module.name}")

@@ -1,0 +1,109 @@
+"""Elastic distortion.
+
+Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks Applied to Visual Document
+Analysis", ICDAR 2003. SciPy's ``gaussian_filter`` and ``map_coordinates`` do the same an image at a time, many
+times slower (bench/augmentation.py); Keras's ``RandomElasticTransform`` is another method: normal instead of
+uniform fields, with sigma and alpha tied together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kit.errors import RecipeError
+from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, check_probability, chosen
+
+TRUNCATE = 4.0  # standard deviations at which the Gaussian ends, as in SciPy
+
+
+@AUGMENTATIONS.register
+def elastic(alpha: tuple[float, float] = (10.0, 12.0), sigma: float = 3.0, probability: float = 1.0) -> Augmentation:
+    """Distort images by smooth random displacement fields.
+
+    Args:
+        alpha: the displacement's factor, drawn for each image from this range.
+        sigma: standard deviation of the smoothing Gaussian, in pixels.
+        probability: share of the images that are distorted.
+    """
+    check_probability("elastic", probability)
+    if not 0 <= alpha[0] <= alpha[1] or sigma <= 0:
+        raise RecipeError(f"elastic: alpha is {alpha}, sigma {sigma}; expected 0 <= alpha[0] <= alpha[1] and sigma > 0")
+
+    def apply(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
+        from keras import ops, random
+
+        batch, (height, width) = ops.shape(images)[0], images.shape[1:3]
+        fields = random.uniform((batch, 2, height, width), -1.0, 1.0, seed=seed)  # rows, then columns
+        factor = random.uniform((batch, 1, 1, 1), *alpha, seed=seed)
+        distorted = displace(images, factor * smooth(fields, sigma))
+        if probability < 1:
+            distorted = ops.where(chosen(images, seed, probability), distorted, images)
+        return distorted, targets
+
+    return apply
+
+
+def smooth(fields: Any, sigma: float) -> Any:
+    """Gaussian filter over the last two dimensions, reflected at the border: (batch, 2, height, width) -> the same.
+
+    The filter is separable and the border is linear in the pixels, so that each direction is one matrix product.
+    """
+    from keras import ops
+
+    height, width = fields.shape[-2:]
+    down, across = (ops.convert_to_tensor(smoothing_matrix(size, sigma)) for size in (height, width))
+    fields = ops.matmul(ops.reshape(fields, (-1, width)), across)  # one large product is faster than many small
+    fields = ops.transpose(ops.reshape(fields, (-1, height, width)), (0, 2, 1))
+    fields = ops.matmul(ops.reshape(fields, (-1, height)), down)
+    fields = ops.transpose(ops.reshape(fields, (-1, width, height)), (0, 2, 1))
+    return ops.reshape(fields, (-1, 2, height, width))
+
+
+def smoothing_matrix(size: int, sigma: float) -> np.ndarray:
+    """float32 (size, size): a row vector times this matrix is the vector, filtered and reflected at its ends."""
+    radius = int(TRUNCATE * sigma + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel /= kernel.sum()
+    matrix = np.zeros((size, size))
+    for target in range(size):
+        source = np.mod(target + offsets, 2 * size)  # d c b a | a b c d | d c b a
+        np.add.at(matrix[:, target], np.minimum(source, 2 * size - 1 - source), kernel)
+    return matrix.astype(np.float32)
+
+
+def displace(images: Any, displacement: Any) -> Any:
+    """Bilinear interpolation of images at displaced places, reflected at the border.
+
+    images: (batch, height, width, channels); displacement: (batch, 2, height, width), pixels down and to the right.
+    """
+    from keras import ops
+
+    batch = ops.shape(images)[0]
+    height, width, channels = images.shape[1:]
+    row = _reflect(displacement[:, 0] + ops.arange(height, dtype="float32")[:, None], height)
+    column = _reflect(displacement[:, 1] + ops.arange(width, dtype="float32")[None, :], width)
+    top, left = ops.floor(row), ops.floor(column)  # -1 .. size - 1
+    down, right = (row - top)[..., None], (column - left)[..., None]
+
+    # The four neighbours of a place lie side by side in memory, so that one gather instead of four fetches them.
+    padded = ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
+    corners = ops.concatenate([padded[:, :-1, :-1], padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]], axis=-1)
+    stride = width + 1
+    place = ops.cast((top + 1) * stride + left + 1, "int32") + ops.reshape(
+        ops.arange(batch, dtype="int32") * ((height + 1) * stride), (-1, 1, 1)
+    )
+    near = ops.take(ops.reshape(corners, (-1, 4 * channels)), ops.reshape(place, (-1,)), axis=0)
+    near = ops.reshape(near, (-1, height, width, 4 * channels))
+    above = near[..., :channels] * (1 - right) + near[..., channels : 2 * channels] * right
+    below = near[..., 2 * channels : 3 * channels] * (1 - right) + near[..., 3 * channels :] * right
+    return above * (1 - down) + below * down
+
+
+def _reflect(place: Any, size: int) -> Any:
+    """Fold places outside -0.5 .. size - 0.5 back inside."""
+    from keras import ops
+
+    return size - ops.abs(size - ops.mod(place + 0.5, 2.0 * size)) - 0.5

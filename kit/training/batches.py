@@ -1,0 +1,49 @@
+"""Which rows a training step sees: a function of seed, epoch and step, and of nothing that happened before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kit.data.images import Images
+
+
+def steps_per_epoch(num_rows: int, batch_size: int) -> int:
+    """Steps in which every row is seen at least once."""
+    return -(-num_rows // batch_size)
+
+
+def epoch_order(num_rows: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of an epoch: int64 (num_rows,), a permutation. Epochs count from 0."""
+    return np.random.Generator(np.random.Philox([seed, epoch])).permutation(num_rows)
+
+
+def batch_rows(order: np.ndarray, step: int, batch_size: int) -> np.ndarray:
+    """Rows of one step. All batches have the same size: the last one goes back over a few rows of the epoch."""
+    size = min(batch_size, len(order))
+    start = min(step * size, len(order) - size)
+    return order[start : start + size]
+
+
+def batches(images: Images, rows: np.ndarray, batch_size: int, seed: int, epochs: int) -> Iterator[tuple[dict]]:
+    """All batches of a run, epoch after epoch, in the form that ``TrainingStep`` takes.
+
+    Yields:
+        ``pixels`` uint8 (batch, height, width, channels), ``labels`` int64 (batch,) and ``seed`` uint32 (batch, 2):
+        the state of the step's random generator, from (seed, epoch, step), repeated a row as Keras wants it.
+    """
+    if images.labels is None:
+        raise ValueError("training needs labels")
+    for epoch in range(epochs):
+        order = rows[epoch_order(len(rows), seed, epoch)]
+        for step in range(steps_per_epoch(len(rows), batch_size)):
+            chosen = batch_rows(order, step, batch_size)
+            state = np.random.SeedSequence([seed, epoch, step]).generate_state(2)
+            yield (
+                {
+                    "pixels": images.pixels[chosen],
+                    "labels": images.labels[chosen],
+                    "seed": np.broadcast_to(state, (len(chosen), 2)),
+                },
+            )

@@ -1,0 +1,42 @@
+"""How raw pixels become a network's input: one multiplication and one addition a channel.
+
+Whatever is fitted is fitted on the training rows of the fold, and becomes the first layer of the model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kit.data.images import windows
+from kit.registry import Registry
+
+NORMALIZATIONS = Registry("normalization")
+"""Functions (pixels of the training rows, /) -> (scale, offset), each (channels,)."""
+
+
+@NORMALIZATIONS.register
+def none(pixels: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels stay 0..255."""
+    return np.ones(pixels.shape[-1]), np.zeros(pixels.shape[-1])
+
+
+@NORMALIZATIONS.register
+def rescale(pixels: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels become 0..1."""
+    return np.full(pixels.shape[-1], 1 / 255), np.zeros(pixels.shape[-1])
+
+
+@NORMALIZATIONS.register
+def standardize(pixels: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
+    """Each channel gets mean 0 and standard deviation 1 over the training rows."""
+    channels = pixels.shape[-1]
+    values = np.arange(256)
+    counts = np.zeros((channels, 256))  # integers below 2**53: sums are exact and order does not matter
+    for window in windows(pixels, 4096):
+        for channel in range(channels):
+            counts[channel] += np.bincount(window[..., channel].ravel(), minlength=256)
+    total = counts.sum(axis=1)
+    mean = counts @ values / total
+    deviation = np.sqrt(counts @ values**2 / total - mean**2)
+    deviation = np.where(deviation > 0, deviation, 1.0)  # a constant channel carries nothing
+    return 1 / deviation, -mean / deviation

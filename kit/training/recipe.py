@@ -1,0 +1,88 @@
+"""Recipe: everything that a person decides about a run."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from kit.data.folds import SPLITS
+from kit.errors import RecipeError
+from kit.models import MODELS
+from kit.training.augment import augmentation
+from kit.training.normalization import NORMALIZATIONS
+from kit.training.optimizers import OPTIMIZERS
+from kit.training.schedules import learning_rates
+from kit.training.switches import check_precision
+
+KEEP = ("last", "best")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained, on which rows, and how. Specs are explained in ``kit.registry``."""
+
+    competition: str
+    model: str  # spec
+    split: str = "holdout"  # spec
+    epochs: int = 15
+    batch_size: int = 128
+    optimizer: str = "adamax"  # spec
+    learning_rate: float = 6e-3  # the schedule's peak, per batch of batch_size
+    schedule: str = "warmup(1)|cosine"  # spec
+    augment: str = "none"  # spec
+    normalization: str = "rescale"  # spec
+    precision: str = "auto"
+    keep: str = "last"  # weights of the last epoch, or of the best validation accuracy (a selected score)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            _check_whole(name, getattr(self, name), minimum=1)
+        _check_whole("seed", self.seed, minimum=0)
+        rate = self.learning_rate
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
+            raise RecipeError(f"learning_rate is {rate!r}, expected a number above 0")
+        for name in ("competition", "model", "split", "optimizer", "schedule", "augment", "normalization"):
+            if not isinstance(getattr(self, name), str):
+                raise RecipeError(f"{name} is {getattr(self, name)!r}, expected a string")
+        if self.keep not in KEEP:
+            raise RecipeError(f"keep is {self.keep!r}, expected one of {', '.join(KEEP)}")
+        check_precision(self.precision)
+        MODELS.bind_one(self.model)
+        SPLITS.bind_one(self.split)
+        OPTIMIZERS.bind_one(self.optimizer)
+        NORMALIZATIONS.bind_one(self.normalization)
+        augmentation(self.augment)
+        learning_rates(self.schedule, rate, self.epochs, steps_per_epoch=100)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Build a recipe from JSON; a field that does not exist is an error, not ignored."""
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                nearest = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+                raise RecipeError(f"unknown recipe field {name!r}: {hint}fields are {', '.join(known)}")
+        for name in ("competition", "model"):
+            if name not in values:
+                raise RecipeError(f"the recipe has no {name}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that change with any field."""
+        canonical = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _check_whole(name: str, value: Any, minimum: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise RecipeError(f"{name} is {value!r}, expected a whole number of at least {minimum}")

@@ -1,0 +1,219 @@
+"""Run directories: the only place that knows what the files inside a run are called.
+
+runs/<competition>/<name>/
+    recipe.json         the recipe, the resolved switches, versions, the data's directory
+    split.npz           scheme version, seed, and the row numbers of every fold
+    metrics.json        scores; written last, so a run without it did not finish
+    out_of_fold.npz     with several folds: ids, labels, probabilities of every validated row
+    log.txt
+and, in the run itself or, with several folds, in fold-0, fold-1, ...:
+    history.csv         a row an epoch
+    last.weights.h5, best.weights.h5, architecture.json
+    predictions.npz     ids, labels, probabilities of the validation and test rows
+    scores.json
+    model.onnx
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit.data.folds import SPLIT_VERSION, Fold
+from kit.errors import RunError
+from kit.files import replacing, write_text
+from kit.models.build import Architecture
+from kit.training.events import Epoch
+
+
+@dataclass(frozen=True)
+class FoldDirectory:
+    """The files of one trained model."""
+
+    path: Path
+
+    @property
+    def model_file(self) -> Path:
+        return self.path / "model.onnx"
+
+    def weights_file(self, which: str) -> Path:
+        """``which`` is last or best."""
+        return self.path / f"{which}.weights.h5"
+
+    def write_history(self, epochs: list[Epoch]) -> None:
+        self.path.mkdir(exist_ok=True)
+        with replacing(self.path / "history.csv") as scratch, scratch.open("w", newline="") as file:
+            writer = csv.DictWriter(file, [field.name for field in fields(Epoch)], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(asdict(epoch) for epoch in epochs)
+
+    def read_history(self) -> list[Epoch]:
+        with _existing(self.path / "history.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        kinds: dict[str, Any] = {name: int if name in ("epoch", "steps") else float for name in rows[0]}
+        return [Epoch(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]
+
+    def write_architecture(self, architecture: Architecture) -> None:
+        write_text(self.path / "architecture.json", json.dumps(asdict(architecture), indent=2))
+
+    def read_architecture(self) -> Architecture:
+        values = _read_json(self.path / "architecture.json")
+        tuples: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return Architecture(**tuples)
+
+    def write_predictions(self, arrays: dict[str, np.ndarray]) -> None:
+        """Keys ``validation_ids``, ``validation_labels``, ``validation_probabilities``, and ``test_`` likewise."""
+        _write_arrays(self.path / "predictions.npz", arrays)
+
+    def read_predictions(self) -> dict[str, np.ndarray]:
+        return _read_arrays(self.path / "predictions.npz")
+
+    def write_scores(self, scores: dict[str, Any]) -> None:
+        write_text(self.path / "scores.json", json.dumps(scores, indent=2))
+
+    def read_scores(self) -> dict[str, Any]:
+        return _read_json(self.path / "scores.json")
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """One run: a recipe, its folds, its scores."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: Path, competition: str, model_name: str, name: str | None) -> RunDirectory:
+        """A new, empty directory ``root/competition/name``; without a name ``<model>-<n>``, counting up.
+
+        Raises:
+            RunError: the name is taken, is not a plain file name, or nothing can be written there.
+        """
+        parent = root / competition
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            if name is not None:
+                if not re.fullmatch(r"[\w][\w.+-]*", name):
+                    raise RunError(f"--name {name!r}: expected letters, digits, '.', '_', '+' and '-' only")
+                return cls._claim(parent / name)
+            taken = [_trailing_number(path.name, model_name) for path in parent.iterdir()]
+            number = max(taken, default=0) + 1
+            while True:  # another process may claim the same number first
+                try:
+                    return cls._claim(parent / f"{model_name}-{number}")
+                except RunError:
+                    number += 1
+        except OSError as error:
+            raise RunError(f"cannot write to {parent}: {error.strerror or error}; choose another --out") from None
+
+    @classmethod
+    def _claim(cls, path: Path) -> RunDirectory:
+        try:
+            path.mkdir()
+        except FileExistsError:
+            raise RunError(f"the run {path} exists and is never overwritten: choose another --name") from None
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        if not (path / "recipe.json").is_file():
+            raise RunError(f"{path} is not a run: it has no recipe.json (kit runs lists the runs)")
+        return cls(path)
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "log.txt"
+
+    def write_recipe(self, recipe: dict[str, Any], context: dict[str, Any]) -> None:
+        write_text(self.path / "recipe.json", json.dumps({"recipe": recipe, **context}, indent=2))
+
+    def read_recipe(self) -> dict[str, Any]:
+        return _read_json(self.path / "recipe.json")
+
+    def write_split(self, folds: list[Fold], scheme: str, seed: int) -> None:
+        arrays = {"version": np.array(SPLIT_VERSION), "scheme": np.array(scheme), "seed": np.array(seed)}
+        for number, fold in enumerate(folds):
+            arrays |= {f"{part}_{number}": getattr(fold, part) for part in ("train", "validation", "test")}
+        _write_arrays(self.path / "split.npz", arrays)
+
+    def read_split(self) -> list[Fold]:
+        arrays = _read_arrays(self.path / "split.npz")
+        count = sum(name.startswith("train_") for name in arrays)
+        return [Fold(arrays[f"train_{n}"], arrays[f"validation_{n}"], arrays[f"test_{n}"]) for n in range(count)]
+
+    def fold(self, number: int, folds: int) -> FoldDirectory:
+        """Where fold ``number`` of ``folds`` keeps its files."""
+        return FoldDirectory(self.path if folds == 1 else self.path / f"fold-{number}")
+
+    def trained_folds(self) -> list[FoldDirectory]:
+        """The folds that were scored, in their order."""
+        numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
+        return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "scores.json").is_file()]
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        write_text(self.path / "metrics.json", json.dumps(metrics, indent=2))
+
+    def read_metrics(self) -> dict[str, Any]:
+        return _read_json(self.path / "metrics.json")
+
+    def write_out_of_fold(self, arrays: dict[str, np.ndarray]) -> None:
+        """Keys ``ids``, ``labels``, ``probabilities``."""
+        _write_arrays(self.path / "out_of_fold.npz", arrays)
+
+
+def find_runs(root: Path) -> Iterator[RunDirectory]:
+    """Every run below ``root``, finished or not, oldest first."""
+    recipes = sorted(root.glob("*/*/recipe.json"), key=lambda path: path.stat().st_mtime_ns)
+    return (RunDirectory(path.parent) for path in recipes)
+
+
+def newest_run(root: Path) -> RunDirectory:
+    """The run that was scored last.
+
+    Raises:
+        RunError: there is none.
+    """
+    scored = sorted(root.glob("*/*/metrics.json"), key=lambda path: path.stat().st_mtime_ns)
+    if not scored:
+        raise RunError(f"there is no finished run in {root}: train one with 'kit train digits', or name a run")
+    return RunDirectory(scored[-1].parent)
+
+
+def _trailing_number(name: str, prefix: str) -> int:
+    match = re.fullmatch(re.escape(prefix) + r"-(\d+)", name)
+    return int(match[1]) if match else 0
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise RunError(f"the run is incomplete: {path} is missing")
+    return path
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(_existing(path).read_text(encoding="utf-8"))
+    except ValueError:
+        raise RunError(f"{path} is damaged: it is not JSON") from None
+    if not isinstance(values, dict):
+        raise RunError(f"{path} is damaged: expected a JSON object")
+    return values
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with replacing(path) as scratch:
+        np.savez_compressed(scratch, **arrays)  # type: ignore[arg-type]
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(_existing(path), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, OSError, EOFError) as error:
+        raise RunError(f"{path} is damaged: {error}") from None

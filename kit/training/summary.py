@@ -1,0 +1,108 @@
+"""What is written about a run as a whole: its context at the start, its log, its scores at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from kit.data.folds import row_keys
+from kit.data.images import Images
+from kit.scoring.metrics import score
+from kit.training.events import Epoch, Listener
+from kit.training.recipe import Recipe
+from kit.training.runs import RunDirectory
+from kit.training.switches import Switches
+from kit.version import __version__
+
+
+def run_context(recipe: Recipe, switches: Switches, images: Images, data: Path | None) -> dict[str, Any]:
+    """What recipe.json says besides the recipe."""
+    versions = {name: importlib.metadata.version(name) for name in ("keras", "numpy", switches.backend)}
+    return {
+        "recipe_hash": recipe.hash(),
+        "resolved": asdict(switches),
+        "data": str(data.resolve()) if data else None,
+        "images": {"rows": len(images), "hash": _images_hash(images)},
+        "versions": {"kit": __version__, "python": platform.python_version(), **versions},
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _images_hash(images: Images) -> str:
+    """Tells whether two runs had the same images and labels, in whatever order."""
+    keys = row_keys(images.pixels, seed=0)
+    pairs = np.stack([keys, images.labels.astype("<u8")], axis=1)  # type: ignore[union-attr]
+    return hashlib.sha256(pairs[np.lexsort(pairs.T)].tobytes()).hexdigest()[:16]
+
+
+class LogFile(Listener):
+    """log.txt: a line an event, written at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str]
+
+    def __enter__(self) -> LogFile:
+        self._file = self._path.open("w", encoding="utf-8", buffering=1)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._line("finished" if error is None else f"failed: {error!r}")
+        self._file.close()
+
+    def _line(self, text: str) -> None:
+        self._file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+    def fold_started(self, fold: int, folds: int, epochs: int, steps_per_epoch: int) -> None:
+        self._line(f"fold {fold} of {folds}: {epochs} epochs of {steps_per_epoch} steps")
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        self._line(" ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
+
+
+def summarize(run: RunDirectory, folds: int, status: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The run's metrics.json and, when it has several folds, its out-of-fold probabilities.
+
+    ``score`` is the accuracy on all validated rows: of the one fold, or out of fold.
+    """
+    trained = run.trained_folds()
+    scores = [fold.read_scores() for fold in trained]
+    metrics: dict[str, Any] = {
+        "status": status,
+        "metric": "accuracy",
+        "trainable_parameters": scores[0]["trainable_parameters"],
+        "seconds": sum(fold["seconds"] for fold in scores),
+        "images_per_second": float(np.median([fold["images_per_second"] for fold in scores])),
+    }
+    if folds == 1:
+        return {
+            **metrics,
+            "score": scores[0]["validation"]["accuracy"],
+            "scored_on": "validation",
+            **scores[0],
+        }, {}
+
+    predictions = [fold.read_predictions() for fold in trained]
+    out_of_fold = {
+        name: np.concatenate([arrays[f"validation_{name}"] for arrays in predictions])
+        for name in ("ids", "labels", "probabilities")
+    }
+    total = score(out_of_fold["probabilities"], out_of_fold["labels"])
+    accuracies = [fold["validation"]["accuracy"] for fold in scores]
+    metrics |= {
+        "score": total["accuracy"],
+        "scored_on": f"out of fold, {len(trained)} of {folds} folds",
+        "out_of_fold": {**total, "selected": scores[0]["validation"]["selected"]},
+        "fold_accuracy": accuracies,
+        "fold_mean": float(np.mean(accuracies)),
+        "fold_deviation": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
+        "folds": {fold.path.name: fold_scores for fold, fold_scores in zip(trained, scores, strict=True)},
+    }
+    return metrics, out_of_fold
