@@ -61,16 +61,19 @@ def train(
     Raises:
         KitError: something that the caller can mend; raised before any file is written where possible.
     """
-    from kit.data.folds import make_folds
+    from kit.data.folds import make_split
 
     task = load_competition(competition)
     plan = resolve_recipe(task, recipe, changes)
+    split = make_split(plan.split)
+    if fold is not None and not 0 <= fold < split.num_folds:
+        raise RecipeError(
+            f"fold is {fold}, expected 0 to {split.num_folds - 1}, counting from 0, with split {plan.split!r}"
+        )
     _check_buildable(plan, task)
     data = Path(data) if data is not None else None
     images = task.load_train(data)
-    folds = make_folds(images, plan.split, plan.seed)
-    if fold is not None and not 0 <= fold < len(folds):
-        raise RecipeError(f"fold is {fold}, expected 0 to {len(folds) - 1}, counting from 0, with split {plan.split!r}")
+    folds = split.make_folds(images, plan.seed)
     chosen = range(len(folds)) if fold is None else [fold]
 
     run = RunDirectory.create(Path(out), task.name, plan.model.partition("(")[0], name)

@@ -15,7 +15,9 @@ def export(
 ) -> None:
     """Write a trained run as one ONNX file a fold, checked against the trained model on real images."""
     from kit import api
+    from kit.cli.quiet import import_keras_quietly
 
+    import_keras_quietly()
     for exported in (found := api.export(run, runs=runs)):
         typer.echo(
             f"{exported.path}  {exported.size_bytes / 1e6:.2f} MB  largest difference "

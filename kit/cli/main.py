@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -50,7 +49,6 @@ def main() -> None:
     """Run the program; a mistake of the user's is one line on stderr and exit code 2."""
     from kit.errors import KitError
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks on the machine are no result
     try:
         app()
     except KitError as error:

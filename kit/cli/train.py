@@ -34,7 +34,9 @@ def train(
     """Train a model, score it on rows it has not seen, and export it to ONNX."""
     from kit import api
     from kit.cli.progress import progress_listener
+    from kit.cli.quiet import import_keras_quietly
 
+    import_keras_quietly()
     with progress_listener(sys.stderr) as listener:
         run = api.train(
             competition,
@@ -59,8 +61,8 @@ def train(
         )
     metrics = run.read_metrics()
     _print_scores(metrics)
-    typer.echo(f"run        {run.path}")
-    typer.echo(f"next       kit predict {run.path} --out submissions/{run.path.name}.csv")
+    typer.echo(f"run         {run.path}")
+    typer.echo(f"next        kit predict {run.path} --out submissions/{run.path.name}.csv")
     if metrics["status"] == "interrupted":
         raise typer.Exit(130)
 
@@ -72,15 +74,15 @@ def _print_scores(metrics: dict) -> None:
             low, high = scores["accuracy_interval"]
             note = ", selected: the best epoch was chosen on these rows" if scores["selected"] else ""
             typer.echo(
-                f"{title:<11}accuracy {percent(scores['accuracy'])} "
+                f"{title:<12}accuracy {percent(scores['accuracy'])} "
                 f"({percent(low)} to {percent(high)}), log loss {scores['log_loss']:.4f}, {scores['rows']:,} rows{note}"
             )
     if metrics.get("fold_deviation") is not None:
         typer.echo(
-            f"folds      {', '.join(map(percent, metrics['fold_accuracy']))}: "
+            f"folds       {', '.join(map(percent, metrics['fold_accuracy']))}: "
             f"mean {percent(metrics['fold_mean'])}, standard deviation {100 * metrics['fold_deviation']:.2f} points"
         )
     typer.echo(
-        f"trained    {metrics['trainable_parameters']:,} parameters in {metrics['seconds']:.0f} s, "
+        f"trained     {metrics['trainable_parameters']:,} parameters in {metrics['seconds']:.0f} s, "
         f"{metrics['images_per_second']:,.0f} images/s"
     )

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit.data.images import Images
-from kit.errors import RecipeError
+from kit.errors import DataError, RecipeError
 from kit.registry import Registry
 
 SPLIT_VERSION = 1  # raise it when the same seed and images would give other rows
 SPLITS = Registry("split")
+"""Functions (options) -> Split."""
 
 
 @dataclass(frozen=True)
@@ -29,29 +30,43 @@ class Fold:
     test: np.ndarray
 
 
-def make_folds(images: Images, spec: str, seed: int) -> list[Fold]:
-    """The folds that a split spec such as ``holdout`` or ``stratified_kfold(5)`` makes of labelled images."""
-    fold_of: Callable[[Images, int], list[Fold]] = SPLITS.bind_one(spec)
-    return fold_of(images, seed)
+@dataclass(frozen=True)
+class Split:
+    """A way to split labelled images: how many folds it makes, and (images, seed) -> folds."""
+
+    num_folds: int
+    make_folds: Callable[[Images, int], list[Fold]]
+
+
+def make_split(spec: str) -> Split:
+    """The split that a spec such as ``holdout`` or ``stratified_kfold(5)`` names."""
+    split: Split = SPLITS.bind_one(spec)()
+    return split
 
 
 @SPLITS.register
-def holdout(images: Images, seed: int, /) -> list[Fold]:
+def holdout() -> Split:
     """One fold of 80 % training, 10 % validation and 10 % test rows, with even class counts."""
-    tenth = deal(images, 10, seed)
-    return [Fold(np.flatnonzero(tenth < 8), np.flatnonzero(tenth == 8), np.flatnonzero(tenth == 9))]
+
+    def make(images: Images, seed: int) -> list[Fold]:
+        tenth = deal(images, 10, seed)
+        return [Fold(np.flatnonzero(tenth < 8), np.flatnonzero(tenth == 8), np.flatnonzero(tenth == 9))]
+
+    return Split(1, make)
 
 
 @SPLITS.register
-def stratified_kfold(images: Images, seed: int, /, folds: int = 5) -> list[Fold]:
+def stratified_kfold(folds: int = 5) -> Split:
     """Every row validates in exactly one fold; fold sizes and class counts differ by at most one."""
-    if not 2 <= folds <= len(images):
-        raise RecipeError(f"stratified_kfold: folds is {folds}, expected 2 to the number of images, {len(images)}")
-    fold_number = deal(images, folds, seed)
-    nobody = np.empty(0, np.int64)
-    return [
-        Fold(np.flatnonzero(fold_number != fold), np.flatnonzero(fold_number == fold), nobody) for fold in range(folds)
-    ]
+    if folds < 2:
+        raise RecipeError(f"stratified_kfold: folds is {folds}, expected at least 2")
+
+    def make(images: Images, seed: int) -> list[Fold]:
+        hand = deal(images, folds, seed)
+        nobody = np.empty(0, np.int64)
+        return [Fold(np.flatnonzero(hand != fold), np.flatnonzero(hand == fold), nobody) for fold in range(folds)]
+
+    return Split(folds, make)
 
 
 def deal(images: Images, hands: int, seed: int) -> np.ndarray:
@@ -64,7 +79,9 @@ def deal(images: Images, hands: int, seed: int) -> np.ndarray:
         int64 (rows,), the hand 0..hands-1 of each row.
     """
     if images.labels is None:
-        raise RecipeError("only labelled images can be split")
+        raise DataError("only labelled images can be split")
+    if len(images) < hands:
+        raise DataError(f"{len(images)} images cannot be split into {hands} parts")
     keys = row_keys(images.pixels, seed)
     first_key = {label: min(keys[images.labels == label]) for label in np.unique(images.labels).tolist()}
     rank = {label: place for place, label in enumerate(sorted(first_key, key=first_key.__getitem__))}

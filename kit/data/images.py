@@ -126,15 +126,13 @@ def windows(pixels: np.ndarray, rows: int) -> Iterator[np.ndarray]:
     mapped array is mapped anew for each window and unmapped after it.
     """
     for start in range(0, len(pixels), rows):
-        if isinstance(pixels, np.memmap) and isinstance(pixels.base, mmap.mmap):
-            row_bytes = pixels.nbytes // len(pixels)
-            count = min(rows, len(pixels) - start)
+        if isinstance(pixels, np.memmap) and isinstance(pixels.base, mmap.mmap) and pixels.flags.c_contiguous:
             yield np.memmap(
-                pixels.filename,
+                str(pixels.filename),
                 pixels.dtype,
                 mode="r",
-                offset=pixels.offset + start * row_bytes,
-                shape=(count, *pixels.shape[1:]),
+                offset=pixels.offset + start * pixels.strides[0],
+                shape=(min(rows, len(pixels) - start), *pixels.shape[1:]),
             )
         else:
             yield pixels[start : start + rows]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from kit.data.folds import SPLITS
+from kit.data.folds import make_split
 from kit.errors import RecipeError
 from kit.models import MODELS
 from kit.training.augment import augmentation
@@ -44,6 +44,8 @@ class Recipe:
         for name in ("epochs", "batch_size"):
             _check_whole(name, getattr(self, name), minimum=1)
         _check_whole("seed", self.seed, minimum=0)
+        if self.seed >= 2**32:
+            raise RecipeError(f"seed is {self.seed}, expected less than 2**32")
         rate = self.learning_rate
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
             raise RecipeError(f"learning_rate is {rate!r}, expected a number above 0")
@@ -54,7 +56,7 @@ class Recipe:
             raise RecipeError(f"keep is {self.keep!r}, expected one of {', '.join(KEEP)}")
         check_precision(self.precision)
         MODELS.bind_one(self.model)
-        SPLITS.bind_one(self.split)
+        make_split(self.split)
         OPTIMIZERS.bind_one(self.optimizer)
         NORMALIZATIONS.bind_one(self.normalization)
         augmentation(self.augment)

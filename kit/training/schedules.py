@@ -52,10 +52,13 @@ def constant(phase: Phase, /) -> np.ndarray:
 
 @SCHEDULES.register
 def warmup(phase: Phase, /, epochs: float = 1.0) -> np.ndarray:
-    """Rises in a straight line from near 0 to the recipe's learning rate, within ``epochs`` epochs."""
+    """Rises in a straight line from near 0 to the recipe's learning rate, within ``epochs`` epochs.
+
+    It takes at most half of the run, so that a short trial run of a recipe works too.
+    """
     if epochs <= 0:
         raise RecipeError(f"warmup: epochs is {epochs}, expected more than 0")
-    steps = max(1, round(epochs * phase.steps_per_epoch))
+    steps = max(1, min(round(epochs * phase.steps_per_epoch), phase.steps // 2))
     return phase.peak * np.arange(1, steps + 1) / steps
 
 

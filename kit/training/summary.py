@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import logging
 import platform
 import time
 from dataclasses import asdict
@@ -20,6 +21,8 @@ from kit.training.recipe import Recipe
 from kit.training.runs import RunDirectory
 from kit.training.switches import Switches
 from kit.version import __version__
+
+logger = logging.getLogger("kit")
 
 
 def run_context(recipe: Recipe, switches: Switches, images: Images, data: Path | None) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def _images_hash(images: Images) -> str:
 
 
 class LogFile(Listener):
-    """log.txt: a line an event, written at once."""
+    """log.txt: a line an event, written at once; Python's logger ``kit`` gets the same lines."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -59,6 +62,7 @@ class LogFile(Listener):
 
     def _line(self, text: str) -> None:
         self._file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        logger.info(text)
 
     def fold_started(self, fold: int, folds: int, epochs: int, steps_per_epoch: int) -> None:
         self._line(f"fold {fold} of {folds}: {epochs} epochs of {steps_per_epoch} steps")

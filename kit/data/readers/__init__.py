@@ -1,0 +1,1 @@
+"""Files nobody vouches for -> arrays."""

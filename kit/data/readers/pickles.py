@@ -1,0 +1,206 @@
+"""Pickles from people nobody vouches for -> plain values, and notes of what was to be called.
+
+The library's Unpickler is not used, not even with an allowlist: it allocates what a length field claims
+before it reads it, copies every payload, and calls what the file names. Here a pickle is evaluated by a
+machine that can only build tuples, lists, dicts and notes of what the file wants to have called;
+`pickled_arrays` checks what a note means. Large payloads stay in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import pickletools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from kit.data.readers.faults import FaultError, shown
+
+ONLY_ARRAYS = "ask for a copy that holds plain arrays of numbers or text only"
+_MAX_OPERATIONS = 4_000_000  # an operation of one byte can take about 100 bytes of memory
+_LARGE = 65_536  # bytes; payloads from this size on stay in the file
+_COUNTED = re.compile(r"(unicodestring|string|bytes|bytearray|long)([148])")  # bytes of the length
+
+# What np.save has written under protocols 0 to 5, from Python 2 on.
+_WRITTEN = """
+    PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 FLOAT BINFLOAT UNICODE
+    BINUNICODE SHORT_BINUNICODE BINUNICODE8 SHORT_BINSTRING BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8
+    BYTEARRAY8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST LIST APPEND APPENDS EMPTY_DICT DICT SETITEM
+    SETITEMS PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD
+"""
+_OPERATIONS = {operation.code.encode("latin-1"): operation for operation in pickletools.opcodes}
+_FORBIDDEN = {operation.name for operation in pickletools.opcodes} - set(_WRITTEN.split())
+_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_NAMES = {
+    *((f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")),
+    *((f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core")),
+    *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),  # how protocols 0 to 2 write bytes
+    ("__builtin__", "bytes"),  # and empty bytes
+    ("builtins", "bytes"),
+}
+
+
+def evaluate(file: IO[bytes], size: int) -> Any:
+    """Evaluate a pickle to tuples, lists, dicts, numbers, text, bytes, `Span`s and `Call`s."""
+    machine = _Machine()
+    for name, argument in _operations(file, size):
+        try:
+            if name == "STOP":
+                break
+            machine.apply(name, argument)
+        except (IndexError, KeyError):  # nothing on the stack, no mark, an unknown memo
+            raise FaultError(f"its {name} before byte {file.tell():,} of {size:,} is out of place") from None
+    return machine.stack[-1] if machine.stack else None
+
+
+@dataclass(eq=False)
+class Call:
+    """A name of the allowlist; with arguments, a call that a file asks for and nobody makes."""
+
+    name: str
+    arguments: tuple[Any, ...] | None = None
+    state: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes that stay in the file."""
+
+    offset: int
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+
+def kind(value: object) -> str:
+    """What a value is, in words."""
+    return f"call of {value.name}" if isinstance(value, Call) else type(value).__name__.strip("_")
+
+
+def _operations(file: IO[bytes], size: int) -> Iterator[tuple[str, Any]]:
+    """Tokenise a pickle -> operation, argument; the forbidden is refused before its argument is read."""
+    for _ in range(_MAX_OPERATIONS):
+        position, code = file.tell(), file.read(1)
+        if not code:
+            raise FaultError(f"it ends after {size:,} bytes, before its pickle does")
+        operation = _OPERATIONS.get(code)
+        if operation is None or operation.name in _FORBIDDEN:
+            what = operation.name if operation else f"0x{code.hex()}"
+            raise FaultError(f"its pickle has the operation {what}, which no array needs", ONLY_ARRAYS)
+        try:
+            argument = _argument(file, size, operation.arg) if operation.arg else None
+        except ValueError:  # also of text that cannot be decoded
+            raise FaultError(f"its {operation.name} at byte {position:,} of {size:,} is broken") from None
+        yield operation.name, argument
+    raise FaultError(f"its pickle has over {_MAX_OPERATIONS:,} operations", "save long lists as arrays")
+
+
+def _argument(file: IO[bytes], size: int, argument: pickletools.ArgumentDescriptor) -> Any:
+    """Read one argument; a length is compared with the file before anything is allocated."""
+    if argument.name == "stringnl_noescape_pair":
+        lines = [file.readline() for _ in range(2)]
+        if not lines[1].endswith(b"\n"):
+            raise ValueError("no end of line")
+        return tuple(line[:-1].decode("ascii") for line in lines)
+    counted = _COUNTED.fullmatch(argument.name)
+    if not counted:
+        return argument.reader(file)
+    form, width = counted[1], int(counted[2])
+    length, left = int.from_bytes(file.read(width), "little"), size - file.tell()
+    if length > left:
+        raise FaultError(f"it claims {length:,} bytes at byte {file.tell():,}, and {left:,} are left")
+    if length >= _LARGE and form != "unicodestring":  # such text is bytes in disguise, to be encoded again
+        file.seek(length, os.SEEK_CUR)
+        return Span(file.tell() - length, length)
+    content = file.read(length)
+    if form == "long":
+        return int.from_bytes(content, "little", signed=True)
+    if form.endswith("string"):
+        return str(content, "utf-8" if form == "unicodestring" else "latin-1")
+    return content
+
+
+class _Machine:
+    """The pickle machine without anything to call: a stack, the stacks below the marks, a memo."""
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.below: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+
+    def apply(self, name: str, argument: Any) -> None:
+        if name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name])
+        elif name.endswith("GET"):
+            self.stack.append(self.memo[argument])
+        elif name.endswith("PUT") or name == "MEMOIZE":
+            index = len(self.memo) if name == "MEMOIZE" else argument
+            if not 0 <= index < 2**32:  # longer numbers can be chosen to collide in the dict
+                raise IndexError(index)
+            self.memo[index] = self.stack[-1]
+        elif name in ("REDUCE", "BUILD", "STACK_GLOBAL"):
+            above, below = self.stack.pop(), self.stack.pop()
+            self.stack.append(_noted(name, below, above))
+        elif name == "GLOBAL":
+            self.stack.append(_noted(name, *argument))
+        elif name == "MARK":
+            self.below.append(self.stack)
+            self.stack = []
+        elif name in ("EMPTY_LIST", "EMPTY_DICT"):
+            self.stack.append([] if name == "EMPTY_LIST" else {})
+        elif argument is None:
+            self.collect(name)
+        elif name not in ("PROTO", "FRAME"):
+            self.stack.append(argument)
+
+    def collect(self, name: str) -> None:
+        """Put what lies above the mark, or the last few values, into a tuple, list or dict."""
+        count = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "APPEND": 1, "SETITEM": 2}.get(name)
+        if count is None:
+            items, self.stack = self.stack, self.below.pop()
+        else:
+            items = [self.stack.pop() for _ in range(count)][::-1]
+        if name.startswith("TUPLE"):
+            self.stack.append(tuple(items))
+            return
+        if name in ("LIST", "DICT"):
+            self.stack.append([] if name == "LIST" else {})
+        target = self.stack[-1]
+        if isinstance(target, list) and name in ("LIST", "APPEND", "APPENDS"):
+            target.extend(items)
+        elif isinstance(target, dict) and name in ("DICT", "SETITEM", "SETITEMS"):
+            target.update((_key(items[i]), items[i + 1]) for i in range(0, len(items), 2))
+        else:
+            raise IndexError(name)
+
+
+def _noted(operation: str, target: Any, argument: Any) -> Call:
+    """Note a name, a call of it, or the state it is to be given."""
+    match operation, target, argument:
+        case "GLOBAL" | "STACK_GLOBAL", str(), str():
+            if (target, argument) in _NAMES:
+                return Call(argument)
+            name = shown(f"{target}.{argument}")
+            fix = f"never open it with np.load(allow_pickle=True); {ONLY_ARRAYS}"
+            raise FaultError(f"its pickle asks for {name}, which is code (none of it was run)", fix)
+        case "REDUCE", Call(name, None), tuple():
+            return Call(name, argument)
+        case "BUILD", Call(_, tuple(), None), tuple():
+            target.state = argument
+            return target
+    raise FaultError(f"its pickle has a {operation} of {kind(target)} with {kind(argument)}", ONLY_ARRAYS)
+
+
+def _key(value: Any) -> str:
+    """The name of an entry; nothing but text is hashed, since hashing a deep tuple overflows the C stack."""
+    match value:
+        case str(text) | Call("encode", (str(text), _)):
+            return text
+        case bytes():
+            return value.decode("latin-1")
+    raise FaultError(f"its dict has a key of type {kind(value)}", "name the arrays by text")

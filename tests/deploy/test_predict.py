@@ -1,0 +1,109 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from kit.deploy.model_file import load_model
+from kit.deploy.predict import predict_probabilities
+from kit.errors import ModelFileError
+
+
+@pytest.fixture
+def file(digits_runs: Path) -> Path:
+    return digits_runs / "digits" / "deeper-1" / "model.onnx"
+
+
+def edited(file: Path, name: str, **metadata: str) -> Path:
+    """A copy of a model file with other metadata; None removes an entry."""
+    model = onnx.load(file)
+    entries = {entry.key: entry.value for entry in model.metadata_props} | metadata
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {key: value for key, value in entries.items() if value is not None})
+    onnx.save(model, name)
+    return Path(name)
+
+
+def pixels(rows: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (rows, 28, 28, 1), np.uint8)
+
+
+def test_any_number_of_rows_and_a_memory_map(file: Path) -> None:
+    model = load_model(file)
+    images = pixels(600)
+    expected = model.probabilities(images)
+    np.testing.assert_allclose(predict_probabilities([model], images), expected, atol=1e-6)
+    np.save("images.npy", images)
+    mapped = np.load("images.npy", mmap_mode="r")
+    np.testing.assert_allclose(predict_probabilities([model], mapped), expected, atol=1e-6)
+    assert predict_probabilities([model], images[:0]).shape == (0, 10)
+
+
+def test_several_models_are_averaged(file: Path) -> None:
+    weights = onnx.load(file)
+    for tensor in weights.graph.initializer:
+        if len(tensor.dims) == 2:
+            halved = onnx.numpy_helper.to_array(tensor) * np.float32(0.5)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(halved, tensor.name))
+    onnx.save(weights, "other.onnx")
+    one, other = load_model(file), load_model(Path("other.onnx"))
+    images = pixels(10)
+    mean = (one.probabilities(images) + other.probabilities(images)) / 2
+    assert not np.allclose(mean, one.probabilities(images))
+    np.testing.assert_allclose(predict_probabilities([one, other], images), mean, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"competition": '"other"'}, "cannot be averaged: their competition are digits and other"),
+        ({"label_values": "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]"}, "cannot be averaged: their label_values"),
+        ({"input_shape": "[32, 32, 3]"}, r"takes images of \(32, 32, 3\) .* but the images are \(28, 28, 1\)"),
+    ],
+)
+def test_models_and_images_must_fit(file: Path, metadata: dict[str, str], message: str) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        predict_probabilities([load_model(file), load_model(edited(file, "o.onnx", **metadata))], pixels(3))
+
+
+def test_files_that_are_no_models_of_kit(file: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"there is no model file gone.onnx: expected an .onnx file or a run"):
+        load_model(Path("gone.onnx"))
+    for content in (b"", b"<!doctype html>", file.read_bytes()[:5000]):
+        Path("bad.onnx").write_bytes(content)
+        with pytest.raises(ModelFileError, match=r"bad.onnx"):
+            load_model(Path("bad.onnx"))
+    with pytest.raises(ModelFileError, match="was not exported by kit: its metadata lacks class_names; use kit export"):
+        load_model(edited(file, "o.onnx", class_names=None))  # type: ignore[arg-type]
+    with pytest.raises(ModelFileError, match="damaged metadata"):
+        load_model(edited(file, "o.onnx", class_names="["))
+
+
+def test_providers(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    assert load_model(file, "cpu").provider == "cpu"
+    with pytest.raises(ModelFileError, match="unknown provider 'gpu': choose one of auto, cuda, cpu"):
+        load_model(file, "gpu")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(ModelFileError, match="provider 'cuda' is not in this onnxruntime .* --provider auto"):
+            load_model(file, "cuda")
+
+
+def test_an_installed_provider_that_does_not_start(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime then falls back to the CPU by itself: right for auto, an error for an explicit choice."""
+    import onnxruntime
+
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, providers: real(path, providers=both[1:]))
+    assert load_model(file, "auto").provider == "cpu"
+    with pytest.raises(ModelFileError, match="provider 'cuda' is installed but does not start on this machine"):
+        load_model(file, "cuda")
+
+
+def test_a_model_file_needs_nothing_beside_it(file: Path) -> None:
+    shutil.copy(file, "alone.onnx")
+    assert load_model(Path("alone.onnx")).probabilities(pixels(1)).shape == (1, 10)

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kit.deploy.submission import Expected, expected_submission, validate_submission, write_submission
+from kit.errors import SubmissionError
+
+EXPECTED = Expected(("id", "target"), ("10", "11", "12"), frozenset({"1", "2", "5"}))
+IDS = np.array([10, 11, 12])
+
+
+def test_what_is_written() -> None:
+    counts = write_submission(Path("sub/run.csv"), IDS, [1, 5, 5], EXPECTED)
+    assert Path("sub/run.csv").read_bytes() == b"id,target\n10,1\n11,5\n12,5\n"
+    assert counts == {"1": 1, "5": 2}
+
+
+def test_text_ids_and_labels() -> None:
+    expected = expected_submission(("Id", "Category"), np.array(["a,1", "b"]), ("cat", "dög"), None)
+    write_submission(Path("run.csv"), np.array(["a,1", "b"]), ["dög", "cat"], expected)
+    assert Path("run.csv").read_text(encoding="utf-8") == 'Id,Category\n"a,1",dög\nb,cat\n'
+
+
+GOOD = "id,target\n10,1\n11,2\n12,5\n"
+
+
+def test_row_order_does_not_matter() -> None:
+    Path("s.csv").write_text("id,target\n12,5\n10,1\n11,2\n")
+    assert validate_submission(Path("s.csv"), EXPECTED) == {"1": 1, "2": 1, "5": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty, expected a header"),
+        (GOOD.replace("id,", "Id,"), "the header is Id,target, expected id,target"),
+        (",id,target\n0,10,1\n1,11,2\n2,12,5\n", "the header is ,id,target"),
+        (GOOD.replace("10,1", "0,10,1"), "line 2: 3 columns, expected 2"),
+        (GOOD.replace("11,2\n", ""), r"1 missing \(11\)"),
+        (GOOD.replace("11,2", "13,2"), r"1 missing \(11\); 1 unknown \(13\)"),
+        (GOOD + "10,1\n", r"1 repeated \(10\)"),
+        (GOOD.replace("12,5", "12,5.0"), "1 labels are not allowed, such as '5.0'; expected one of 1, 2, 5"),
+        (GOOD.replace("12,5", "12,3"), "1 labels are not allowed, such as '3'"),
+        (GOOD.replace("12,5", "12,"), "such as ''"),
+        (GOOD.replace("12,5", "12,nan"), "such as 'nan'"),
+        ("\ufeff" + GOOD, "the header is"),
+    ],
+)
+def test_what_would_not_score_is_refused(text: str, message: str) -> None:
+    Path("s.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(SubmissionError, match=message):
+        validate_submission(Path("s.csv"), EXPECTED)
+
+
+def test_a_file_that_is_no_text() -> None:
+    Path("s.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SubmissionError, match=r"cannot read s.csv as a CSV"):
+        validate_submission(Path("s.csv"), EXPECTED)
+
+
+def test_an_invalid_submission_replaces_nothing() -> None:
+    Path("run.csv").write_text("precious")
+    with pytest.raises(SubmissionError, match="labels are not allowed"):
+        write_submission(Path("run.csv"), IDS, [1, 2, 3], EXPECTED)
+    with pytest.raises(SubmissionError, match="the ids are not the test set's"):
+        write_submission(Path("run.csv"), np.array([10, 10, 12]), [1, 2, 5], EXPECTED)
+    assert Path("run.csv").read_text() == "precious"
+    assert [path.name for path in Path().iterdir() if path.name != "cache"] == ["run.csv"]
+
+
+def test_the_organisers_sample_says_what_is_expected() -> None:
+    Path("sample_submission.csv").write_text("Id,Label\n7,0\n8,0\n")
+    expected = expected_submission(("id", "target"), IDS, (1, 2), Path("sample_submission.csv"))
+    assert expected == Expected(("Id", "Label"), ("7", "8"), frozenset({"1", "2"}))
+
+
+def test_places_that_cannot_be_written() -> None:
+    Path("folder").mkdir()
+    with pytest.raises(SubmissionError, match="folder is a directory: name a CSV file in it"):
+        write_submission(Path("folder"), IDS, [1, 2, 5], EXPECTED)
+    Path("file").write_text("")
+    with pytest.raises(SubmissionError, match=r"cannot write file/run.csv"):
+        write_submission(Path("file/run.csv"), IDS, [1, 2, 5], EXPECTED)

@@ -1,0 +1,54 @@
+import dataclasses
+import json
+
+import pytest
+
+from kit.errors import RecipeError
+from kit.training.recipe import Recipe
+
+RECIPE = Recipe(competition="digits", model="deeper")
+
+
+def test_json_round_trip() -> None:
+    assert Recipe.from_dict(json.loads(json.dumps(RECIPE.to_dict()))) == RECIPE
+
+
+def test_the_hash_changes_with_every_field() -> None:
+    other = {
+        "competition": "tiny", "model": "brief", "split": "stratified_kfold(3)", "epochs": 3, "batch_size": 7,
+        "optimizer": "sgd", "learning_rate": 0.5, "schedule": "constant", "augment": "flip",
+        "normalization": "none", "precision": "float32", "keep": "best", "seed": 9,
+    }  # fmt: skip
+    assert set(other) == {field.name for field in dataclasses.fields(Recipe)}
+    hashes = {dataclasses.replace(RECIPE, **{name: value}).hash() for name, value in other.items()}
+    assert len(hashes | {RECIPE.hash()}) == len(other) + 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epochs", 0, "epochs is 0, expected a whole number of at least 1"),
+        ("epochs", 1.5, "epochs is 1.5"),
+        ("batch_size", -4, "batch_size is -4"),
+        ("batch_size", True, "batch_size is True"),
+        ("learning_rate", 0, "learning_rate is 0, expected a number above 0"),
+        ("learning_rate", float("nan"), "learning_rate is nan"),
+        ("learning_rate", "fast", "learning_rate is 'fast'"),
+        ("seed", -1, "seed is -1"),
+        ("seed", 2**32, r"expected less than 2\*\*32"),
+        ("model", "resnet", "unknown model 'resnet'"),
+        ("model", 5, "model is 5, expected a string"),
+        ("optimizer", "adamm", "unknown optimizer 'adamm': did you mean 'adam'"),
+        ("optimizer", "sgd(mometum=0.9)", "sgd takes momentum=0.0, nesterov=False"),
+        ("schedule", "cosine(1.0)", "minimum is 1.0"),
+        ("augment", "flip|blur", "unknown augmentation 'blur'"),
+        ("normalization", "center", "unknown normalization 'center'"),
+        ("split", "stratified_kfold(1)", "folds is 1, expected at least 2"),
+        ("precision", "float64", "expected one of auto, float32, bfloat16, float16"),
+        ("keep", "first", "keep is 'first', expected one of last, best"),
+        ("epoch", 3, "unknown recipe field 'epoch': did you mean 'epochs'"),
+    ],
+)
+def test_bad_fields_are_refused(field: str, value: object, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Recipe.from_dict({**RECIPE.to_dict(), field: value})

@@ -1,0 +1,86 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kit.data.folds import Fold
+from kit.errors import RunError
+from kit.training.events import Epoch
+from kit.training.runs import FoldDirectory, RunDirectory, find_runs, newest_run
+
+ROOT = Path("runs")
+
+
+def create(name: str | None = None) -> RunDirectory:
+    run = RunDirectory.create(ROOT, "tiny", "deeper", name)
+    run.write_recipe({"model": "deeper"}, {})
+    return run
+
+
+def test_runs_count_up_and_are_never_overwritten() -> None:
+    assert [create().path.name for _ in range(3)] == ["deeper-1", "deeper-2", "deeper-3"]
+    (ROOT / "tiny" / "deeper-1").rename(ROOT / "tiny" / "moved")
+    assert create().path.name == "deeper-4"
+    create("mine")
+    with pytest.raises(RunError, match="runs/tiny/mine exists and is never overwritten: choose another --name"):
+        create("mine")
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "../up", ".hidden", "a b"])
+def test_names_that_are_no_plain_file_names(name: str) -> None:
+    with pytest.raises(RunError, match="expected letters"):
+        create(name)
+
+
+def test_the_newest_is_the_one_scored_last() -> None:
+    with pytest.raises(RunError, match="no finished run in runs: train one with 'kit train digits'"):
+        newest_run(ROOT)
+    for age, name in enumerate(["b", "a", "c"]):
+        run = create(name)
+        if name != "c":  # c never finished
+            run.write_metrics({"score": 0.5})
+            os.utime(run.path / "metrics.json", (age, age))
+    assert newest_run(ROOT).path.name == "a"
+    assert {run.path.name for run in find_runs(ROOT)} == {"a", "b", "c"}
+
+
+def test_what_is_written_is_read_back() -> None:
+    run = create()
+    folds = [Fold(np.array([0, 2]), np.array([1]), np.array([3])), Fold(np.array([1]), np.array([0]), np.array([], int))]
+    run.write_split(folds, "holdout", seed=3)
+    for written, read in zip(folds, run.read_split(), strict=True):
+        for part in ("train", "validation", "test"):
+            np.testing.assert_array_equal(getattr(written, part), getattr(read, part))
+    history = [Epoch(n, 10, 0.1 / n, 1.5, 0.5, 1.25, 0.75, 2.0, 640.0) for n in (1, 2)]
+    directory = FoldDirectory(run.path)
+    directory.write_history(history)
+    assert directory.read_history() == history
+
+
+def test_missing_and_damaged_files_are_named() -> None:
+    run = create()
+    with pytest.raises(RunError, match=r"incomplete: .*metrics.json is missing"):
+        run.read_metrics()
+    (run.path / "metrics.json").write_text("{")
+    with pytest.raises(RunError, match=r"metrics.json is damaged: it is not JSON"):
+        run.read_metrics()
+    (run.path / "split.npz").write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(RunError, match=r"split.npz is damaged"):
+        run.read_split()
+    with pytest.raises(RunError, match="is not a run: it has no recipe.json"):
+        RunDirectory.open(ROOT)
+
+
+def test_a_failed_write_keeps_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create()
+    run.write_metrics({"score": 1})
+
+    def full_disk(self: Path, *args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        run.write_metrics({"score": 2})
+    assert run.read_metrics() == {"score": 1}
+    assert not list(run.path.glob(".writing*"))

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from kit.errors import RecipeError
+from kit.training.schedules import learning_rates
+
+
+def test_constant() -> None:
+    assert learning_rates("constant", 0.1, 2, 5).tolist() == [np.float32(0.1)] * 10
+
+
+def test_cosine_is_half_a_cosine() -> None:
+    rates = learning_rates("cosine(0.2)", 1.0, 4, 25)
+    assert len(rates) == 100
+    assert rates[[0, 50]] == pytest.approx([1.0, 0.6])
+    assert rates[-1] == pytest.approx(0.2, abs=3e-4)
+    assert (np.diff(rates) < 0).all()
+
+
+def test_warmup_comes_in_front_and_shortens_the_rest() -> None:
+    rates = learning_rates("warmup(2)|cosine", 0.8, 6, 10)
+    assert len(rates) == 60
+    np.testing.assert_allclose(rates[:20], 0.8 * np.arange(1, 21) / 20, rtol=1e-6)
+    np.testing.assert_allclose(rates[20:], learning_rates("cosine", 0.8, 4, 10), rtol=1e-6)
+    assert learning_rates("warmup(0.5)|constant", 1.0, 1, 10)[:6].tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1])
+
+
+def test_warmup_takes_at_most_half_of_a_short_run() -> None:
+    rates = learning_rates("warmup(3)|cosine", 1.0, 1, 10)
+    assert rates[:6].tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
+    assert len(rates) == 10
+
+
+def test_warm_restarts_of_the_reference_recipe() -> None:
+    """0.006 -> 0.001 within ten epochs, step by step, then from the top again."""
+    rates = learning_rates("warm_restarts(0.001, period=10)", 0.006, 100, 375)
+    cycle = rates[:3750]
+    np.testing.assert_array_equal(rates.reshape(10, 3750), np.tile(cycle, (10, 1)))
+    steps = np.arange(3750)
+    np.testing.assert_allclose(cycle, 0.001 + 0.0025 * (1 + np.cos(np.pi * steps / 3750)), rtol=1e-6)
+
+
+def test_warm_restarts_that_grow() -> None:
+    rates = learning_rates("warm_restarts(period=1, t_mul=2)", 1.0, 7, 10)
+    assert np.flatnonzero(rates == 1.0).tolist() == [0, 10, 30]
+    assert len(learning_rates("warm_restarts(period=3)", 1.0, 7, 10)) == 70  # the last cycle is cut
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("cosin", "unknown schedule 'cosin': did you mean 'cosine'"),
+        ("cosine(2.0)", "minimum is 2.0, expected 0 up to the learning rate, 1.0"),
+        ("cosine(-1)", "minimum is -1"),
+        ("warmup(1)", "ends 40 steps early: add a last stage"),
+        ("cosine|constant", "nothing is left of 5 epochs"),
+        ("warmup(0)|cosine", "epochs is 0, expected more than 0"),
+        ("warm_restarts(period=0)", "expected period > 0"),
+        ("warm_restarts(t_mul=0.5)", "t_mul >= 1"),
+    ],
+)
+def test_bad_schedules_are_refused(spec: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        learning_rates(spec, 1.0, 5, 10)
