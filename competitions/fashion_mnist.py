@@ -104,9 +104,12 @@ def prepare(directory: Path) -> list[Path]:
     Raises:
         DataError: the download failed, or the directory cannot be written.
     """
+    written = [directory / TRAIN_FILE, directory / TEST_FILE, directory / ANSWERS_FILE]
+    for path in written:
+        if path.exists():
+            raise DataError(f"{path} exists and is never overwritten: move it away, or choose another --out")
     (train_pixels, train_classes), (test_pixels, test_classes) = _download(directory)
     ids = np.arange(len(test_pixels))
-    written = [directory / TRAIN_FILE, directory / TEST_FILE, directory / ANSWERS_FILE]
     try:
         _save_dict(written[0], {"features": train_pixels, "target": _five_classes(train_classes)})
         _save_dict(written[1], {"features": test_pixels, "id": ids})

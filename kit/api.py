@@ -161,9 +161,9 @@ def _train_run(
             everyone.fold_started(number, len(folds), recipe.epochs, steps)
             task = Task(recipe, switches, folds[number], len(competition.label_values), directory)
             train_fold(images, task, everyone)
-            if interrupt.requested:
+            if not everyone.keep_going():
                 break
-        status = "interrupted" if interrupt.requested else "complete"
+        status = "complete" if everyone.keep_going() else "interrupted"
         metrics, out_of_fold = summarize(run, len(folds), status)
         if out_of_fold:
             run.write_out_of_fold(out_of_fold)
@@ -207,14 +207,16 @@ def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs")
         run: a run, or its path; by default the newest one in ``runs``.
 
     Returns:
-        One entry a fold. Empty when a child process did the export, because Keras runs on another backend here.
+        One entry a fold.
+
+    Raises:
+        KitError: the run is incomplete, its images are gone, or an exported model would differ from the trained one.
     """
     import keras
 
     run = _open_run(run, Path(runs))
     if keras.backend.backend() != "tensorflow":
-        _export_in_child(run)  # Keras exports ONNX through TensorFlow
-        return []
+        return _export_in_child(run)  # Keras exports ONNX through TensorFlow
     from kit.deploy.export import export_onnx
     from kit.training.trainer import load_predictor
 
@@ -249,14 +251,17 @@ def _model_card(fold: FoldDirectory, competition: Competition, saved: dict[str, 
     )
 
 
-def _export_in_child(run: RunDirectory) -> None:
+def _export_in_child(run: RunDirectory) -> list[Exported]:
     """Export in a process of its own, so that this one need not load TensorFlow."""
-    command = [sys.executable, "-m", "kit", "export", str(run.path)]
+    from kit.deploy.export import Exported
+
+    command = [sys.executable, "-m", "kit", "export", str(run.path), "--json"]
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode:
         reason = (finished.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("kit: ")
         raise ModelFileError(f"the run {run.path} could not be exported: {reason}")
+    return [Exported(**{**values, "path": Path(values["path"])}) for values in json.loads(finished.stdout)]
 
 
 @dataclass(frozen=True)

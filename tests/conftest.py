@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+REAL_DATA = os.environ.pop("KIT_DATA", None)  # only the tests that ask for it see it
 
 from kit.data.images import Competition, Images
 
@@ -22,9 +23,9 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def kit_data() -> Path:
     """The directory with real competition files, from KIT_DATA alone."""
-    if not os.environ.get("KIT_DATA"):
+    if not REAL_DATA:
         pytest.skip("KIT_DATA is not set: this test needs the real competition files")
-    return Path(os.environ["KIT_DATA"])
+    return Path(REAL_DATA)
 
 
 def striped_images(rows: int, seed: int = 0, labelled: bool = True) -> Images:

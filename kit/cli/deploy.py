@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from kit.cli.format import print_json
 
 
 def export(
     run: Annotated[Path | None, typer.Argument(help="A run; by default the newest.")] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX, the only format.")] = True,
     runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a trained run as one ONNX file a fold, checked against the trained model on real images."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever trained the run: ONNX is written through TensorFlow
     from kit import api
     from kit.cli.quiet import import_keras_quietly
 
     import_keras_quietly()
-    for exported in (found := api.export(run, runs=runs)):
+    found = api.export(run, runs=runs)
+    if as_json:
+        return print_json([{**asdict(exported), "path": str(exported.path)} for exported in found])
+    for exported in found:
         typer.echo(
             f"{exported.path}  {exported.size_bytes / 1e6:.2f} MB  largest difference "
             f"{exported.largest_difference:.1e} and {exported.labels_that_differ} other labels "

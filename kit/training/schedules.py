@@ -58,7 +58,7 @@ def warmup(phase: Phase, /, epochs: float = 1.0) -> np.ndarray:
     """
     if epochs <= 0:
         raise RecipeError(f"warmup: epochs is {epochs}, expected more than 0")
-    steps = max(1, min(round(epochs * phase.steps_per_epoch), phase.steps // 2))
+    steps = min(round(epochs * phase.steps_per_epoch), phase.steps // 2)
     return phase.peak * np.arange(1, steps + 1) / steps
 
 

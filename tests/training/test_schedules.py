@@ -62,3 +62,7 @@ def test_warm_restarts_that_grow() -> None:
 def test_bad_schedules_are_refused(spec: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         learning_rates(spec, 1.0, 5, 10)
+
+
+def test_a_run_of_one_step() -> None:
+    assert learning_rates("warmup(1)|cosine", 1.0, 1, 1).tolist() == [1.0]

@@ -1,6 +1,7 @@
 """Training itself, on images that a small net learns within seconds."""
 
 import dataclasses
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,13 @@ def test_it_learns_and_writes_what_it_learned(images: Images) -> None:
     again = predict_probabilities(predictor, images.pixels[job.fold.validation])
     np.testing.assert_array_equal(again, saved["validation_probabilities"])
     assert history[-1].validation_accuracy == pytest.approx(scores["validation"]["accuracy"], abs=0.12)
+
+
+def test_a_task_can_be_sent_to_another_process(images: Images) -> None:
+    job = task("run", images)
+    sent = pickle.loads(pickle.dumps(job))
+    assert (sent.recipe, sent.switches, sent.directory) == (job.recipe, job.switches, job.directory)
+    np.testing.assert_array_equal(sent.fold.train, job.fold.train)
 
 
 def test_the_same_seed_gives_the_same_weights(images: Images) -> None:

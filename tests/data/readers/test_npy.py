@@ -176,6 +176,31 @@ def test_the_same_array_twice_is_made_once(tmp_path: Path) -> None:
     assert arrays["a"] is not arrays["c"]
 
 
+@on_linux
+def test_large_arrays_take_no_memory(tmp_path: Path) -> None:
+    """A sparse file of 8 GB costs less than 50 MB to read."""
+    whole = pickle.dumps(np.array({"a": array(b"here", (2**30,))}, object), protocol=3)
+    start, end = HEADER + whole[: whole.index(b"C\x04here")], whole[whole.index(b"C\x04here") + 6 :]
+    path = tmp_path / "large.npy"
+    with path.open("wb") as file:
+        file.write(start + b"\x8e" + (2**33).to_bytes(8, "little"))
+        file.seek(2**33, os.SEEK_CUR)
+        file.write(end)
+    code = """
+import resource, sys
+from pathlib import Path
+from kit.data.readers.npy import read_pickled_arrays
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = read_pickled_arrays(Path(sys.argv[1]))["a"]
+print(found.shape, found[-1], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = python(code, path)
+    assert done.returncode == 0, done.stderr
+    shape, last, kilobytes = done.stdout.rsplit(maxsplit=2)
+    assert (shape, last) == ("(1073741824,)", "0.0")
+    assert int(kilobytes) < 50_000
+
+
 # --- the wrong file -------------------------------------------------------------------------------------
 
 WRONG: dict[str, tuple[bytes, str, str]] = {
@@ -333,28 +358,3 @@ def test_damaged_files_give_arrays_or_a_data_error(scratch: Path, data: st.DataO
         assert found.dtype.kind in "biufSU"
         assert len(found.tobytes()) == found.nbytes <= 8 * len(content)
         found.tolist()
-
-
-@on_linux
-def test_large_arrays_take_no_memory(tmp_path: Path) -> None:
-    """A sparse file of 8 GB costs less than 50 MB to read."""
-    whole = pickle.dumps(np.array({"a": array(b"here", (2**30,))}, object), protocol=3)
-    start, end = HEADER + whole[: whole.index(b"C\x04here")], whole[whole.index(b"C\x04here") + 6 :]
-    path = tmp_path / "large.npy"
-    with path.open("wb") as file:
-        file.write(start + b"\x8e" + (2**33).to_bytes(8, "little"))
-        file.seek(2**33, os.SEEK_CUR)
-        file.write(end)
-    code = """
-import resource, sys
-from pathlib import Path
-from kit.data.readers.npy import read_pickled_arrays
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-found = read_pickled_arrays(Path(sys.argv[1]))["a"]
-print(found.shape, found[-1], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-    done = python(code, path)
-    assert done.returncode == 0, done.stderr
-    shape, last, kilobytes = done.stdout.rsplit(maxsplit=2)
-    assert (shape, last) == ("(1073741824,)", "0.0")
-    assert int(kilobytes) < 50_000

@@ -1,0 +1,204 @@
+"""The program as people meet it: what it prints, its exit codes, and that mistakes are one clear line."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kit.cli.main import main
+from kit.version import __version__
+
+
+def kit(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the program in this process; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["kit", *map(str, words)])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture
+def runs(digits_runs: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(digits_runs, tmp_path / "runs")
+
+
+def fashion_files(directory: Path, **changes: np.ndarray | None) -> None:
+    """The competition's two files with forty images; a change of None leaves that array out."""
+    directory.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(0)
+    train = {"features": random.integers(0, 256, (40, 28, 28)).astype(float), "target": np.arange(40) % 5 + 1.0}
+    test = {"features": random.integers(0, 256, (12, 28, 28)).astype(float), "id": np.arange(12)}
+    for arrays, name in ((train, "train"), (test, "kaggle")):
+        kept = {**arrays, **{key: value for key, value in changes.items() if key in arrays}}
+        kept = {key: value for key, value in kept.items() if value is not None}
+        np.save(directory / f"fashion_mnist_dataset_{name}.npy", kept, allow_pickle=True)  # type: ignore[arg-type]
+
+
+def test_train_export_predict_report(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    fashion_files(Path("data"))
+    assert kit("train", "fashion_mnist", "--model", "brief", "--epochs", 2, "--folds", 2, monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr()
+    assert "fold 1 of 2" in printed.err
+    assert "epoch 2/2  loss " in printed.err
+    assert "\x1b" not in printed.err + printed.out  # not a terminal: no control characters
+    assert "out of fold accuracy " in printed.out
+    assert "kit predict runs/fashion_mnist/brief-1 --out submissions/brief-1.csv" in printed.out
+
+    assert kit("export", "--onnx", monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr()
+    assert "runs/fashion_mnist/brief-1/fold-1/model.onnx  " in printed.out
+    assert "0 other labels on 40 images" in printed.out
+    assert "kit predict runs/fashion_mnist/brief-1 --out submissions/run.csv" in printed.out
+
+    assert kit("predict", "--out", "submissions/run.csv", monkeypatch=monkeypatch) == 0
+    assert "mean of 2 models on cpu" in capsys.readouterr().out
+    lines = Path("submissions/run.csv").read_text().splitlines()
+    assert lines[0] == "id,target"
+    assert [line.split(",")[0] for line in lines[1:]] == [str(i) for i in range(12)]
+    assert {line.split(",")[1] for line in lines[1:]} <= set("12345")
+
+    assert kit("report", monkeypatch=monkeypatch) == 0
+    assert "brief-1/report.html" in capsys.readouterr().out
+
+
+def test_a_wrong_sample_submission_stops_the_prediction(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fashion_files(Path("data"))
+    assert kit("train", "fashion_mnist", "--model", "brief", "--epochs", 1, monkeypatch=monkeypatch) == 0
+    Path("data/sample_submission.csv").write_text("id,target\n0,1\n77,1\n")
+    assert kit("predict", monkeypatch=monkeypatch) == 2
+    assert "the ids are not the test set's: 1 missing (77); 11 unknown (1, 2, 3, 4, 5)" in capsys.readouterr().err
+    assert not list(Path().glob("submissions/*"))
+    Path("data/sample_submission.csv").write_text("Id,Label\n" + "".join(f"{i},1\n" for i in range(12)))
+    assert kit("predict", monkeypatch=monkeypatch) == 0
+    assert Path("submissions/run.csv").read_text().startswith("Id,Label\n0,")
+
+
+BAD_COMMANDS = [
+    (["train", "digts"], "unknown competition 'digts': did you mean 'digits'? choose one of digits, fashion_mnist"),
+    (["train", "digits", "--model", "deeperr"], "unknown model 'deeperr': did you mean 'deeper'? choose one of brief, deeper"),
+    (["train", "digits", "--model", "deeper(dropout=2)"], "model 'deeper(dropout=2)' with optimizer 'adamax' cannot be built: "),
+    (["train", "digits", "--recipe", "winner"], "unknown recipe of digits 'winner': choose one of "),
+    (["train", "digits", "--optimizer", "adamx"], "unknown optimizer 'adamx': did you mean 'adamax'? "),
+    (["train", "digits", "--augment", "flip|elastic(alpha=3)"], "alpha is 3, expected (a number, a number)"),
+    (["train", "digits", "--schedule", "cosine|"], "cannot read the spec 'cosine|': expected names "),
+    (["train", "digits", "--epochs", "0"], "epochs is 0, expected a whole number of at least 1"),
+    (["train", "digits", "--learning-rate", "-1"], "learning_rate is -1.0, expected a number above 0"),
+    (["train", "digits", "--precision", "half"], "precision is 'half', expected one of auto, float32, bfloat16, float16"),
+    (["train", "digits", "--folds", "1"], "folds is 1, expected at least 2"),
+    (["train", "digits", "--folds", "5", "--fold", "5"], "fold is 5, expected 0 to 4, counting from 0, with split "),
+    (["train", "digits", "--fold", "1"], "fold is 1, expected 0 to 0, counting from 0, with split 'holdout'"),
+    (["train", "digits", "--name", "../x"], "--name '../x': expected letters, digits"),
+    (["train", "fashion_mnist", "--data", "nowhere"], "--data nowhere is not a directory"),
+    (["train", "fashion_mnist", "--data", "."], "fashion_mnist_dataset_train.npy is not in fashion_mnist or .: put the "),
+    (["export"], "there is no finished run in runs: train one with 'kit train digits', or name a run"),
+    (["export", "nothing"], "nothing is not a run: it has no recipe.json (kit runs lists the runs)"),
+    (["predict"], "there is no finished run in runs"),
+    (["predict", "gone.onnx"], "there is no model file gone.onnx: expected an .onnx file or a run directory"),
+    (["report"], "there is no finished run in runs"),
+    (["data", "prepare", "digits"], "digits needs no preparation: 'kit train digits' works as it is"),
+    (["data", "prepare", "mnist"], "unknown competition 'mnist': choose one of digits, fashion_mnist"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), BAD_COMMANDS, ids=lambda value: " ".join(value)[:50])
+def test_a_mistake_is_one_line_and_exit_code_2(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert kit(*words, monkeypatch=monkeypatch) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("kit: ")
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert {path.name for path in Path().iterdir()} <= {"cache", "runs"}
+    assert not list(Path().glob("runs/*/*"))
+
+
+BAD_FILES = [
+    ({"target": None}, "has no 'target': it holds features, expected features and target or id"),
+    ({"features": np.zeros((40, 28, 27))}, "received shape (40, 28, 27), expected (rows, 28, 28, 1)"),
+    ({"features": np.zeros((39, 28, 28))}, "features are (39, 28, 28) and target is (40,), expected one target an image"),
+    ({"features": np.full((40, 28, 28), -0.5)}, "received values from -0.5 to -0.5, expected 0..255 or 0..1"),
+    ({"features": np.full((40, 28, 28), np.nan)}, "row 0 holds values that are not finite"),
+    ({"target": np.arange(40) % 6 + 1.0}, "6 labels are not in the set {1, 2, 3, 4, 5}; the first is 6.0 in row 5"),
+    ({"target": np.full(40, "shoe")}, "labels are text, expected numbers out of {1, 2, 3, 4, 5}"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_FILES, ids=lambda value: str(value)[:40])
+def test_a_bad_file_is_named_with_what_is_wrong(
+    changes: dict, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fashion_files(Path("data"), **changes)
+    assert kit("train", "fashion_mnist", monkeypatch=monkeypatch) == 2
+    printed = capsys.readouterr()
+    assert "data/fashion_mnist_dataset_train.npy" in printed.err
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert not Path("runs").exists()
+    assert not list(Path("cache/arrays").iterdir())
+
+
+def test_runs_are_listed_best_first(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    better = shutil.copytree(runs / "digits" / "deeper-1", runs / "digits" / "better")
+    metrics = json.loads((better / "metrics.json").read_text())
+    (better / "metrics.json").write_text(json.dumps(metrics | {"score": 1.5}))
+    (shutil.copytree(better, runs / "digits" / "torn") / "metrics.json").write_text("{")
+    assert kit("runs", "--json", monkeypatch=monkeypatch) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [Path(row["run"]).name for row in rows] == ["better", "deeper-1", "torn"]
+    assert rows[1]["score"] == metrics["score"]
+    assert rows[1]["status"] == "complete"
+    assert rows[2]["status"] == "unfinished"
+    assert kit("runs", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == [
+        "run", "score", "scored", "on", "selected", "test", "epochs", "seconds", "status",
+    ]  # fmt: skip
+
+
+def test_competitions_and_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert kit("competitions", "--json", monkeypatch=monkeypatch) == 0
+    assert [row["competition"] for row in json.loads(capsys.readouterr().out)] == ["digits", "fashion_mnist"]
+    assert kit("models", "--json", monkeypatch=monkeypatch) == 0
+    sizes = {row["model"]: row["trainable_parameters"] for row in json.loads(capsys.readouterr().out)}
+    assert sizes == {"brief": 803_973, "deeper": 257_029}
+    for command in ("competitions", "models"):
+        assert kit(command, monkeypatch=monkeypatch) == 0
+        assert "deeper" in capsys.readouterr().out
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert kit("--version", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == f"kit {__version__}\n"
+
+
+LIGHT = [
+    (["--help"], {"numpy", "keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
+    (["runs"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
+    (["models"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
+    (["competitions"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
+    (["predict", "{runs}/digits/deeper-1"], {"keras", "tensorflow"}),
+]
+
+
+@pytest.mark.parametrize(("words", "heavy"), LIGHT, ids=lambda value: " ".join(map(str, value))[:30])
+def test_light_commands_import_nothing_heavy(words: list[str], heavy: set[str], runs: Path) -> None:
+    script = (
+        "import sys\nfrom kit.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        f"print(sorted({heavy!r} & set(sys.modules)))"
+    )
+    words = [word.format(runs=runs) for word in words]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,104 @@
+"""The public names, and what a notebook does with them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kit
+from kit.data.images import Competition
+from kit.training.events import Listener
+from tests.conftest import striped_images
+
+
+def test_the_public_names() -> None:
+    assert kit.__all__ == ["KitError", "__version__", "export", "predict", "train"]
+    assert all(getattr(kit, name) is not None for name in kit.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        kit.nothing  # noqa: B018
+
+
+def test_folds_from_training_to_submission(tiny: Competition) -> None:
+    run = kit.train("tiny", split="stratified_kfold(3)", epochs=4)
+    metrics = run.read_metrics()
+    assert metrics["status"] == "complete"
+    assert metrics["scored_on"] == "out of fold, 3 of 3 folds"
+    assert metrics["score"] > 0.8
+    assert metrics["fold_mean"] == pytest.approx(np.mean(metrics["fold_accuracy"]))
+    with np.load(run.path / "out_of_fold.npz") as out_of_fold:
+        assert sorted(out_of_fold["ids"].tolist()) == list(range(1000, 1090))
+        right = (out_of_fold["probabilities"].argmax(axis=1) == out_of_fold["labels"]).mean()
+    assert right == pytest.approx(metrics["score"])
+    validated = np.concatenate([fold.validation for fold in run.read_split()])
+    assert sorted(validated.tolist()) == list(range(90))
+    assert all(fold.model_file.is_file() for fold in run.trained_folds())
+
+    done = kit.predict(run, out="run.csv")
+    assert len(done.models) == 3
+    rows = [line.split(",") for line in Path("run.csv").read_text().splitlines()]
+    assert rows[0] == ["id", "target"]
+    assert [int(name) for name, _ in rows[1:]] == list(range(1000, 1030))
+    truth = [str((42, 3, 7)[label]) for label in striped_images(30, seed=1).labels]  # the original label values
+    assert np.mean([label == true for (_, label), true in zip(rows[1:], truth, strict=True)]) > 0.8
+
+
+def test_one_fold_and_a_recipe_from_an_earlier_run(tiny: Competition) -> None:
+    run = kit.train("tiny", split="stratified_kfold(3)", fold=1, epochs=1, name="first", augment="flip", seed=4)
+    assert [fold.path.name for fold in run.trained_folds()] == ["fold-1"]
+    assert run.read_metrics()["scored_on"] == "out of fold, 1 of 3 folds"
+    again = kit.train("tiny", recipe=str(run.path / "recipe.json"), fold=1, name="again")
+    saved, repeated = run.read_recipe(), again.read_recipe()
+    for part in ("recipe", "recipe_hash", "resolved", "images", "versions"):
+        assert saved[part] == repeated[part]
+    assert again.read_metrics()["score"] == run.read_metrics()["score"]
+    with pytest.raises(kit.KitError, match="is a recipe of tiny, expected one of digits"):
+        kit.train("digits", recipe=str(run.path / "recipe.json"))
+
+
+def test_a_listener_may_stop_and_the_run_still_predicts(tiny: Competition) -> None:
+    class StopAtOnce(Listener):
+        def keep_going(self) -> bool:
+            return False
+
+    run = kit.train("tiny", listener=StopAtOnce(), epochs=5)
+    metrics = run.read_metrics()
+    assert metrics["epochs"] == 1
+    assert metrics["planned_epochs"] == 5
+    assert metrics["status"] == "interrupted"
+    assert kit.predict(run, out="run.csv").rows == 30
+
+
+def test_ctrl_c_keeps_what_was_learned(tmp_path: Path) -> None:
+    """The second epoch is under way when the signal comes."""
+    words = [sys.executable, "-m", "kit", "train", "digits", "--epochs", "500"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    history = tmp_path / "runs" / "digits" / "deeper-1" / "history.csv"
+    while not history.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    metrics = json.loads((history.parent / "metrics.json").read_text())
+    assert metrics["status"] == "interrupted"
+    assert 1 <= metrics["epochs"] < 500
+    assert "validation  accuracy" in printed
+    assert (history.parent / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize("backend", ["jax"])
+def test_a_run_trained_on_another_backend_is_exported_by_a_child(tmp_path: Path, backend: str) -> None:
+    pytest.importorskip(backend)
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    words = [sys.executable, "-m", "kit", "train", "digits", "--epochs", "1"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "runs" / "digits" / "deeper-1"
+    assert json.loads((run / "recipe.json").read_text())["resolved"]["backend"] == backend
+    assert kit.predict(run, out="run.csv").rows == 360
