@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kit.data.images import Competition, Images
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 REAL_DATA = os.environ.pop("KIT_DATA", None)  # only the tests that ask for it see it
-
-from kit.data.images import Competition, Images
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,18 @@ def test_a_spec_is_names_with_literal_options(text: str, stages: list[Spec]) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a b", "a()()", "a.b", "a(x=open('f'))", "a(**{'x': 1})", "__import__('os').system('x')", "a+b", "1", "(" * 400],
+    [
+        "",
+        "a b",
+        "a()()",
+        "a.b",
+        "a(x=open('f'))",
+        "a(**{'x': 1})",
+        "__import__('os').system('x')",
+        "a+b",
+        "1",
+        "(" * 400,
+    ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match="cannot read the spec"):
@@ -32,7 +43,9 @@ def registry() -> Registry:
     registry = Registry("model")
 
     @registry.register
-    def wide(images, /, width: int = 2, rate: float = 0.5, kind: Literal["a", "b"] = "a", span: tuple[int, int] = (0, 1)):
+    def wide(
+        images, /, width: int = 2, rate: float = 0.5, kind: Literal["a", "b"] = "a", span: tuple[int, int] = (0, 1)
+    ):
         return images, width, rate, kind, span
 
     @registry.register

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +15,31 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE = "#0072B2", "#D55E00"  # two colours of Okabe and Ito's palette, told apart by everyone
+STYLE: Any = {
+    "svg.fonttype": "none",  # text stays text: searchable, and in the page's own font
+    "svg.hashsalt": "kit",  # the same figure is the same file
+    "text.parse_math": False,  # a class may be called $5
+}
 COUNTS_WITHIN = 20  # classes up to which a confusion matrix has room for its counts
 
 
-def curves(histories: Sequence[Sequence[Epoch]]) -> str:
+def _as_svg(draw: Callable[..., Figure]) -> Callable[..., str]:
+    """Turn a function that draws a figure into one that returns it as an ``<svg>`` element."""
+
+    @functools.wraps(draw)
+    def svg(*arguments: Any) -> str:
+        import matplotlib
+
+        text = io.StringIO()
+        with matplotlib.rc_context(STYLE):
+            draw(*arguments).savefig(text, format="svg", metadata={"Date": None})
+        return text.getvalue()[text.getvalue().index("<svg") :]
+
+    return svg
+
+
+@_as_svg
+def curves(histories: Sequence[Sequence[Epoch]]) -> Figure:
     """Accuracy, loss and learning rate against epochs; one line a fold."""
     from matplotlib.figure import Figure
 
@@ -48,14 +70,15 @@ def curves(histories: Sequence[Sequence[Epoch]]) -> str:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
     accuracy.legend(fontsize=8)
-    return _svg(figure)
+    return figure
 
 
 def _dot(history: Sequence[Epoch]) -> str:
     return "o" if len(history) == 1 else ""
 
 
-def confusion(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]) -> str:
+@_as_svg
+def confusion(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Confusion matrix: rows are true classes, shaded by their share of the row."""
     from matplotlib.figure import Figure
     from sklearn.metrics import confusion_matrix
@@ -78,10 +101,11 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[s
         for row, column in np.ndindex(size, size):
             colour = "white" if share[row, column] > 0.5 else "black"
             axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", fontsize=8, color=colour)
-    return _svg(figure)
+    return figure
 
 
-def mistakes(pixels: np.ndarray, captions: Sequence[str]) -> str:
+@_as_svg
+def mistakes(pixels: np.ndarray, captions: Sequence[str]) -> Figure:
     """A gallery: uint8 (images, height, width, channels), each with a caption of a few lines."""
     from matplotlib.figure import Figure
 
@@ -96,14 +120,4 @@ def mistakes(pixels: np.ndarray, captions: Sequence[str]) -> str:
         else:
             axes.imshow(image)
         axes.set_title(caption, fontsize=8)
-    return _svg(figure)
-
-
-def _svg(figure: Figure) -> str:
-    import matplotlib
-
-    text = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "kit"}):  # the same figure is the same text
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def write_report(run: RunDirectory, competition: Competition, images: Images, pa
         recipe=recipe,
         metrics=metrics,
         scores=_score_rows(metrics),
-        command=_command(recipe["recipe"]),
+        command=shlex.join(["kit", "train", competition.name, "--recipe", str(run.path / "recipe.json")]),
         curves=Markup(figures.curves([fold.read_history() for fold in folds])),
         confusion=Markup(figures.confusion(labels, probabilities.argmax(axis=1), names)),
         mistakes=Markup(_mistakes(images, ids, labels, probabilities, names)),
@@ -63,29 +64,6 @@ def _class_title(competition: Competition, index: int) -> str:
 def _score_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     parts = {"validation": "validation", "out_of_fold": "out of fold", "test": "test"}
     return [{"rows_of": title, **metrics[part]} for part, title in parts.items() if part in metrics]
-
-
-def _command(recipe: dict[str, Any]) -> str:
-    """The command that trains this recipe again."""
-    options = {
-        "model": "--model",
-        "epochs": "--epochs",
-        "batch_size": "--batch-size",
-        "optimizer": "--optimizer",
-        "learning_rate": "--learning-rate",
-        "schedule": "--schedule",
-        "augment": "--augment",
-        "normalization": "--normalization",
-        "precision": "--precision",
-        "keep": "--keep",
-        "seed": "--seed",
-    }
-    import shlex
-
-    words = ["kit", "train", recipe["competition"]]
-    for field, option in options.items():
-        words += [option, str(recipe[field])]
-    return shlex.join(words)
 
 
 def _mistakes(images: Images, ids: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: list[str]) -> str:

@@ -125,7 +125,10 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 BAD_FILES = [
     ({"target": None}, "has no 'target': it holds features, expected features and target or id"),
     ({"features": np.zeros((40, 28, 27))}, "received shape (40, 28, 27), expected (rows, 28, 28, 1)"),
-    ({"features": np.zeros((39, 28, 28))}, "features are (39, 28, 28) and target is (40,), expected one target an image"),
+    (
+        {"features": np.zeros((39, 28, 28))},
+        "features are (39, 28, 28) and target is (40,), expected one target an image",
+    ),
     ({"features": np.full((40, 28, 28), -0.5)}, "received values from -0.5 to -0.5, expected 0..255 or 0..1"),
     ({"features": np.full((40, 28, 28), np.nan)}, "row 0 holds values that are not finite"),
     ({"target": np.arange(40) % 6 + 1.0}, "6 labels are not in the set {1, 2, 3, 4, 5}; the first is 6.0 in row 5"),

@@ -79,7 +79,9 @@ def test_the_same_seed_gives_the_folds_of_the_golden_file() -> None:
     pixels = (np.arange(40 * 16) * 37 % 251).astype(np.uint8).reshape(40, 4, 4, 1)
     data = Images(pixels, np.arange(40), np.arange(40) % 3)
     made = {
-        spec: [[part.tolist() for part in (fold.train, fold.validation, fold.test)] for fold in split.make_folds(data, 7)]
+        spec: [
+            [part.tolist() for part in (fold.train, fold.validation, fold.test)] for fold in split.make_folds(data, 7)
+        ]
         for spec in ("holdout", "stratified_kfold(3)")
         if (split := make_split(spec))
     }

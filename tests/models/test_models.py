@@ -13,9 +13,7 @@ pytestmark = pytest.mark.backend
 def architecture(name: str, shape: tuple[int, int, int] | None = None, classes: int | None = None) -> Architecture:
     reference = MODELS[name.partition("(")[0]].reference  # type: ignore[attr-defined]
     shape = shape or reference.image_shape
-    return Architecture(
-        name, shape, classes or reference.num_classes, (1 / 255,) * shape[-1], (-0.5,) * shape[-1]
-    )
+    return Architecture(name, shape, classes or reference.num_classes, (1 / 255,) * shape[-1], (-0.5,) * shape[-1])
 
 
 @pytest.mark.parametrize("name", MODELS.names())

@@ -47,7 +47,10 @@ def test_the_newest_is_the_one_scored_last() -> None:
 
 def test_what_is_written_is_read_back() -> None:
     run = create()
-    folds = [Fold(np.array([0, 2]), np.array([1]), np.array([3])), Fold(np.array([1]), np.array([0]), np.array([], int))]
+    folds = [
+        Fold(np.array([0, 2]), np.array([1]), np.array([3])),
+        Fold(np.array([1]), np.array([0]), np.array([], int)),
+    ]
     run.write_split(folds, "holdout", seed=3)
     for written, read in zip(folds, run.read_split(), strict=True):
         for part in ("train", "validation", "test"):
