@@ -88,7 +88,13 @@ def _convert_test(source: Path, directory: Path) -> None:
 def _column(arrays: dict[str, np.ndarray], name: str, source: Path) -> np.ndarray:
     if name not in arrays:
         raise DataError(f"{source} has no {name!r}: it holds {', '.join(arrays)}, expected features and target or id")
-    return arrays[name]
+    column = arrays[name]
+    if column.dtype.kind != "S":
+        return column
+    try:
+        return np.char.decode(column, "utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{source} ({name}): received bytes that are no UTF-8 text, expected text or numbers") from None
 
 
 def _check_lengths(source: Path, features: np.ndarray, name: str, column: np.ndarray) -> None:
@@ -111,12 +117,14 @@ def prepare(directory: Path) -> list[Path]:
     (train_pixels, train_classes), (test_pixels, test_classes) = _download(directory)
     ids = np.arange(len(test_pixels))
     try:
-        _save_dict(written[0], {"features": train_pixels, "target": _five_classes(train_classes)})
-        _save_dict(written[1], {"features": test_pixels, "id": ids})
-        with replacing(written[2]) as scratch, scratch.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["id", "target"])
-            writer.writerows(zip(ids.tolist(), _five_classes(test_classes).tolist(), strict=True))
+        # One inside the other: none of the three takes its place before all of them are written.
+        with replacing(written[0]) as train, replacing(written[1]) as test, replacing(written[2]) as answers:
+            _save_dict(train, {"features": train_pixels, "target": _five_classes(train_classes)})
+            _save_dict(test, {"features": test_pixels, "id": ids})
+            with answers.open("w", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(["id", "target"])
+                writer.writerows(zip(ids.tolist(), _five_classes(test_classes).tolist(), strict=True))
     except OSError as error:
         raise DataError(f"cannot write to {directory}: {error.strerror or error}") from None
     return written
@@ -141,8 +149,7 @@ def _five_classes(classes: np.ndarray) -> np.ndarray:
 
 
 def _save_dict(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with replacing(path) as scratch:
-        np.save(scratch, arrays, allow_pickle=True)  # type: ignore[arg-type]  # the layout of the competition
+    np.save(path, arrays, allow_pickle=True)  # type: ignore[arg-type]  # the layout of the competition
 
 
 COMPETITION = Competition(

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from competitions import load_competition
 from kit.errors import ModelFileError, RecipeError, RunError
-from kit.training.events import Broadcast, Listener
+from kit.training.events import Listener
 from kit.training.runs import FoldDirectory, RunDirectory, newest_run
 from kit.version import __version__
 
@@ -29,11 +24,14 @@ if TYPE_CHECKING:
 
 StrPath = str | os.PathLike[str]
 
+_NOTHING_TRAINED = "the run {} has no scored model: its training was cut off; its log.txt says where"
+
 
 def train(
     competition: str,
     *,
     recipe: str | None = None,
+    folds: int | None = None,
     fold: int | None = None,
     data: StrPath | None = None,
     out: StrPath = "runs",
@@ -47,6 +45,7 @@ def train(
         competition: such as ``digits`` or ``fashion_mnist``.
         recipe: name of one of the competition's recipes, or path of a ``recipe.json``; by default the one that
             is named like the model.
+        folds: stratified k-fold with this many folds, instead of the recipe's split.
         fold: train this fold of the split only, counting from 0.
         data: directory with the competition's files; by default ``KIT_DATA``, else ``data``.
         out: directory in which the run is created, as ``<competition>/<model>-<n>``.
@@ -62,22 +61,38 @@ def train(
         KitError: something that the caller can mend; raised before any file is written where possible.
     """
     from kit.data.folds import make_split
+    from kit.data.locate import data_root
+    from kit.training.recipe import model_name
+    from kit.training.session import train_run
+    from kit.training.summary import run_context
+    from kit.training.switches import resolve_switches
+    from kit.training.trainer import Task
 
     task = load_competition(competition)
+    if folds is not None:
+        changes["split"] = f"stratified_kfold({folds})"
     plan = resolve_recipe(task, recipe, changes)
     split = make_split(plan.split)
     if fold is not None and not 0 <= fold < split.num_folds:
         raise RecipeError(
             f"fold is {fold}, expected 0 to {split.num_folds - 1}, counting from 0, with split {plan.split!r}"
         )
+    switches = resolve_switches(plan.precision)
     _check_buildable(plan, task)
     data = Path(data) if data is not None else None
     images = task.load_train(data)
-    folds = split.make_folds(images, plan.seed)
-    chosen = range(len(folds)) if fold is None else [fold]
+    parts = split.make_folds(images, plan.seed)
 
-    run = RunDirectory.create(Path(out), task.name, plan.model.partition("(")[0], name)
-    return _train_run(run, plan, task, images, (folds, chosen), data, listener or Listener())
+    run = RunDirectory.create(Path(out), task.name, model_name(plan.model), name)
+    run.write_recipe(plan.to_dict(), run_context(plan, switches, images, data_root(data)))
+    run.write_split(parts, plan.split, plan.seed)
+    tasks = [
+        Task(plan, switches, number, parts[number], len(task.label_values), run.fold(number, len(parts)))
+        for number in (range(len(parts)) if fold is None else [fold])
+    ]
+    train_run(run, images, tasks, listener or Listener())
+    export(run)
+    return run
 
 
 def resolve_recipe(competition: Competition, name: str | None, changes: dict[str, Any]) -> Recipe:
@@ -87,14 +102,14 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
         RecipeError: anything in it that does not exist or does not fit.
     """
     from kit.registry import unknown_name
-    from kit.training.recipe import Recipe
+    from kit.training.recipe import Recipe, model_name
 
     changes = {field: value for field, value in changes.items() if value is not None}
     if name is None:
-        model = str(changes.get("model", competition.default_model))
-        base = {"model": model, **competition.recipes.get(model.partition("(")[0], {})}
-        if "(" not in model:  # the bare name means the model as its recipe has it
-            changes.pop("model", None)
+        model = changes.pop("model", competition.default_model)
+        base = {**competition.recipes.get(model_name(model), {})}
+        if model != model_name(model) or not base:  # else the bare name means the model as its recipe has it
+            base["model"] = model
     elif name in competition.recipes:
         base = dict(competition.recipes[name])
     elif Path(name).is_file():
@@ -135,71 +150,6 @@ def _check_buildable(recipe: Recipe, competition: Competition) -> None:
         ) from None
 
 
-def _train_run(
-    run: RunDirectory,
-    recipe: Recipe,
-    competition: Competition,
-    images: Images,
-    split: tuple[Sequence[Any], Sequence[int]],
-    data: Path | None,
-    listener: Listener,
-) -> RunDirectory:
-    from kit.training.batches import steps_per_epoch
-    from kit.training.summary import LogFile, run_context, summarize
-    from kit.training.switches import resolve_switches
-    from kit.training.trainer import Task, train_fold
-
-    folds, chosen = split
-    switches = resolve_switches(recipe.precision)
-    run.write_recipe(recipe.to_dict(), run_context(recipe, switches, images, data))
-    run.write_split(list(folds), recipe.split, recipe.seed)
-    with LogFile(run.log_file) as log, _interruptible() as interrupt:
-        everyone = Broadcast(listener, log, interrupt)
-        for number in chosen:
-            directory = run.fold(number, len(folds))
-            steps = steps_per_epoch(len(folds[number].train), recipe.batch_size)
-            everyone.fold_started(number, len(folds), recipe.epochs, steps)
-            task = Task(recipe, switches, folds[number], len(competition.label_values), directory)
-            train_fold(images, task, everyone)
-            if not everyone.keep_going():
-                break
-        status = "complete" if everyone.keep_going() else "interrupted"
-        metrics, out_of_fold = summarize(run, len(folds), status)
-        if out_of_fold:
-            run.write_out_of_fold(out_of_fold)
-        run.write_metrics(metrics)
-    export(run)
-    return run
-
-
-class _Interrupt(Listener):
-    """Remembers the first Ctrl-C; the second one ends the process as usual."""
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def keep_going(self) -> bool:
-        return not self.requested
-
-
-@contextmanager
-def _interruptible() -> Iterator[_Interrupt]:
-    """While this lasts, Ctrl-C asks the training to stop after the batch at hand."""
-    interrupt = _Interrupt()
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
-        yield interrupt
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs") -> list[Exported]:
     """Write each trained fold of a run as an ONNX file, checked against the trained model on real images.
 
@@ -222,14 +172,41 @@ def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs")
 
     saved = run.read_recipe()
     competition = load_competition(saved["recipe"]["competition"])
-    images = competition.load_train(Path(saved["data"]) if saved["data"] else None)
-    exported = []
-    for fold in run.trained_folds():
-        predictor = load_predictor(fold, saved["recipe"]["keep"])
-        exported.append(export_onnx(predictor, _model_card(fold, competition, saved), images.pixels, fold.model_file))
+    images = _training_images(saved, competition)
+    exported = [
+        export_onnx(
+            load_predictor(fold, saved["recipe"]["keep"]),
+            _model_card(fold, competition, saved),
+            images.pixels,
+            fold.model_file,
+        )
+        for fold in run.trained_folds()
+    ]
     if not exported:
-        raise RunError(f"{run.path} has no trained fold: its training did not get through one epoch")
+        raise RunError(_NOTHING_TRAINED.format(run.path))
     return exported
+
+
+def _training_images(saved: dict[str, Any], competition: Competition) -> Images:
+    """The images that a run was trained on, from where it found them, or from where images are found now.
+
+    Raises:
+        RunError: the images there are others.
+    """
+    from kit.training.summary import images_hash
+
+    images = competition.load_train(_saved_data(saved))
+    if images_hash(images) != saved["images"]["hash"]:
+        raise RunError(
+            f"the {competition.name} images are not those that this run was trained on "
+            f"(from {saved['data']}): put them back, or set KIT_DATA to where they are now"
+        )
+    return images
+
+
+def _saved_data(saved: dict[str, Any]) -> Path | None:
+    """Where a run found its data, if that is still there."""
+    return Path(saved["data"]) if saved["data"] and Path(saved["data"]).is_dir() else None
 
 
 def _model_card(fold: FoldDirectory, competition: Competition, saved: dict[str, Any]) -> Any:
@@ -261,7 +238,8 @@ def _export_in_child(run: RunDirectory) -> list[Exported]:
     if finished.returncode:
         reason = (finished.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("kit: ")
         raise ModelFileError(f"the run {run.path} could not be exported: {reason}")
-    return [Exported(**{**values, "path": Path(values["path"])}) for values in json.loads(finished.stdout)]
+    answer = finished.stdout[finished.stdout.rindex("[\n") :]  # after what a download may have printed
+    return [Exported(**{**values, "path": Path(values["path"])}) for values in json.loads(answer)]
 
 
 @dataclass(frozen=True)
@@ -287,7 +265,8 @@ def predict(
     Args:
         models: runs or ONNX files, whose probabilities are averaged; by default the newest run in ``runs``.
         out: the CSV; replaced only by a complete and valid one.
-        data: directory with the competition's files; by default ``KIT_DATA``, else ``data``.
+        data: directory with the competition's files; by default the one that the first run was trained from,
+            else ``KIT_DATA``, else ``data``.
         provider: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
@@ -298,10 +277,13 @@ def predict(
     from kit.deploy.predict import predict_probabilities
     from kit.deploy.submission import expected_submission, write_submission
 
-    files = [file for source in models or (newest_run(Path(runs)),) for file in _model_files(source)]
+    sources = [_run_or_file(source) for source in models] or [newest_run(Path(runs))]
+    files = [file for source in sources for file in _model_files(source)]
     loaded = [load_model(file, provider) for file in files]
     competition = load_competition(loaded[0].card.competition)
     directory = Path(data) if data is not None else None
+    if directory is None and isinstance(sources[0], RunDirectory):
+        directory = _saved_data(sources[0].read_recipe())
     images = competition.load_test(directory)
     header = (competition.id_column, competition.target_column)
     expected = expected_submission(
@@ -313,14 +295,18 @@ def predict(
     return Prediction(Path(out), len(images), counts, tuple(files), loaded[0].provider)
 
 
-def _model_files(source: RunDirectory | StrPath) -> list[Path]:
-    if not isinstance(source, RunDirectory):
-        if not Path(source).is_dir():
-            return [Path(source)]
-        source = RunDirectory.open(Path(source))
+def _run_or_file(source: RunDirectory | StrPath) -> RunDirectory | Path:
+    if isinstance(source, RunDirectory):
+        return source
+    return RunDirectory.open(Path(source)) if Path(source).is_dir() else Path(source)
+
+
+def _model_files(source: RunDirectory | Path) -> list[Path]:
+    if isinstance(source, Path):
+        return [source]
     folds = source.trained_folds()
     if not folds:
-        raise RunError(f"{source.path} has no trained model: its training did not get through one epoch")
+        raise RunError(_NOTHING_TRAINED.format(source.path))
     if not all(fold.model_file.is_file() for fold in folds):
         _export_in_child(source)
     return [fold.model_file for fold in folds]
@@ -333,7 +319,7 @@ def report(run: RunDirectory | StrPath | None = None, out: StrPath | None = None
     run = _open_run(run, Path(runs))
     saved = run.read_recipe()
     competition = load_competition(saved["recipe"]["competition"])
-    images = competition.load_train(Path(saved["data"]) if saved["data"] else None)
+    images = _training_images(saved, competition)
     return write_report(run, competition, images, Path(out) if out else run.path / "report.html")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -17,13 +18,20 @@ def replacing(path: Path) -> Iterator[Path]:
     directory of its own beside ``path`` (same file system, so that the last step is a rename) and keeps
     the name, because some writers look at the suffix.
     """
+    missing = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as directory:
-        scratch = Path(directory) / path.name
-        yield scratch
-        with scratch.open("rb+") as file:
-            os.fsync(file.fileno())
-        scratch.replace(path)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as directory:
+            scratch = Path(directory) / path.name
+            yield scratch
+            with scratch.open("rb+") as file:
+                os.fsync(file.fileno())
+            scratch.replace(path)
+    except BaseException:
+        for parent in missing:
+            with contextlib.suppress(OSError):  # somebody else uses it by now
+                parent.rmdir()
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import kit
+import kit.api
 from kit.data.images import Competition
 from kit.training.events import Listener
 from tests.conftest import striped_images
@@ -72,6 +73,48 @@ def test_a_listener_may_stop_and_the_run_still_predicts(tiny: Competition) -> No
     assert metrics["planned_epochs"] == 5
     assert metrics["status"] == "interrupted"
     assert kit.predict(run, out="run.csv").rows == 30
+
+
+def test_a_run_that_failed_keeps_the_epochs_before(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One epoch of five steps at a good rate, then at one that no weights survive."""
+    rates = np.array([0.003] * 5 + [1e38] * 45, np.float32)
+    monkeypatch.setattr("kit.training.trainer.learning_rates", lambda *schedule: rates)
+    with pytest.raises(kit.KitError, match=r"the loss became (nan|inf) in epoch 2, step \d, at learning rate 1e\+38"):
+        kit.train("tiny", optimizer="sgd", epochs=10, name="run")
+    run = kit.api.RunDirectory(Path("runs/tiny/run"))
+    assert run.read_metrics()["status"] == "failed"
+    assert run.read_metrics()["epochs"] == 1
+    assert "failed: RunError" in run.log_file.read_text()
+    assert kit.predict(run, out="run.csv").rows == 30
+
+
+def test_export_and_report_want_the_images_of_the_run(tiny: Competition) -> None:
+    run = kit.train("tiny", epochs=1)
+    object.__setattr__(tiny, "load_train", lambda data: striped_images(90, seed=5))
+    for action in (kit.export, kit.api.report):
+        with pytest.raises(kit.KitError, match="the tiny images are not those that this run was trained on"):
+            action(run)
+
+
+def test_predict_looks_where_the_run_found_its_data(tiny: Competition, tmp_path: Path) -> None:
+    asked = []
+    load = tiny.load_test
+    object.__setattr__(tiny, "load_test", lambda data: asked.append(data) or load(data))
+    (tmp_path / "mine").mkdir()
+    run = kit.train("tiny", epochs=1, data="mine")
+    kit.predict(run, out="a.csv")
+    kit.predict(run, out="b.csv", data=tmp_path)
+    kit.predict(run.path / "model.onnx", out="c.csv")
+    assert asked == [tmp_path / "mine", tmp_path, None]
+
+
+def test_the_same_words_as_the_command_line(tiny: Competition) -> None:
+    run = kit.train("tiny", folds=2, epochs=1)
+    assert run.read_recipe()["recipe"]["split"] == "stratified_kfold(2)"
+    with pytest.raises(kit.KitError, match="unknown recipe field 'fold_count'"):
+        kit.train("tiny", fold_count=2)
+    with pytest.raises(kit.KitError, match="unknown model 'notebook_elastic'"):
+        kit.train("fashion_mnist", model="notebook_elastic")
 
 
 def test_ctrl_c_keeps_what_was_learned(tmp_path: Path) -> None:

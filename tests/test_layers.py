@@ -17,7 +17,8 @@ def imports(tree: ast.AST) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+            whole_package = node.module in ("kit", "competitions")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} if whole_package else {node.module}
     return found
 
 
@@ -35,6 +36,12 @@ def test_imports_point_backwards(path: Path) -> None:
     assert used <= set(ROOMS[: ROOMS.index(room) + 1])
     named = {name for name in imports(ast.parse(path.read_text())) if name.split(".")[0] == "competitions"}
     assert not named or room == "api"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "competitions").glob("*.py")), ids=lambda path: path.name)
+def test_competitions_know_data_alone(path: Path) -> None:
+    used = {name.split(".")[1] for name in imports(ast.parse(path.read_text())) if name.startswith("kit.")}
+    assert used <= {"errors", "files", "registry", "data"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -33,18 +34,21 @@ def export(
             f"{exported.largest_difference:.1e} and {exported.labels_that_differ} other labels "
             f"on {exported.images} images"
         )
-    target = found[0].path if len(found) == 1 else found[0].path.parent.parent
-    typer.echo(f"next  kit predict {target} --out submissions/run.csv")
+    of_run = [str(run)] if run else []
+    typer.echo(f"next  {shlex.join(['kit', 'predict', *of_run, '--out', 'submissions/run.csv'])}")
 
 
 def predict(
-    models: Annotated[list[Path] | None, typer.Argument(help="Runs or ONNX files; by default the newest run.")] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Runs or ONNX files, each model counting the same; by default the newest run."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The CSV to write.")] = Path("submissions/run.csv"),
     data: Annotated[Path | None, typer.Option(help="Directory with the competition's files.")] = None,
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
 ) -> None:
-    """Predict the test images and write a submission that was checked. Several models are averaged."""
+    """Predict the test images and write a submission that was checked. Several models, or folds, are averaged."""
     from kit import api
 
     done = api.predict(*(models or ()), out=out, data=data, provider=provider, runs=runs)

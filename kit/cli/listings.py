@@ -35,7 +35,7 @@ def runs(
                 row["scored_on"] or "-",
                 "yes" if row["selected"] else "no",
                 percent(row["test"]),
-                row["epochs"],
+                row["epochs"] or "-",
                 round(row["seconds"] or 0),
                 row["status"],
             ]
@@ -48,23 +48,19 @@ def _run_row(run: Any) -> dict[str, Any]:
     """What the list says about a run; a run that is damaged or did not finish is listed as such."""
     from kit.errors import RunError
 
-    row: dict[str, Any] = dict.fromkeys(("score", "scored_on", "selected", "test", "epochs", "seconds"))
+    row: dict[str, Any] = dict.fromkeys(("model", "score", "scored_on", "selected", "test", "epochs", "seconds"))
     row |= {"run": str(run.path), "competition": run.path.parent.name, "status": "unfinished"}
     try:
         recipe, metrics = run.read_recipe()["recipe"], run.read_metrics()
-    except (RunError, KeyError):
+        validated = metrics.get("validation") or metrics["out_of_fold"]
+        return row | {
+            "model": recipe["model"],
+            "selected": validated["selected"],
+            "test": metrics["test"]["accuracy"] if "test" in metrics else None,
+            **{name: metrics[name] for name in ("score", "scored_on", "epochs", "seconds", "status")},
+        }
+    except (RunError, KeyError, TypeError):
         return row
-    validated = metrics.get("validation") or metrics.get("out_of_fold") or {}
-    return row | {
-        "model": recipe["model"],
-        "score": metrics["score"],
-        "scored_on": metrics["scored_on"],
-        "selected": validated.get("selected"),
-        "test": (metrics.get("test") or {}).get("accuracy"),
-        "epochs": recipe["epochs"],
-        "seconds": metrics["seconds"],
-        "status": metrics["status"],
-    }
 
 
 def competitions(as_json: Json = False) -> None:

@@ -33,35 +33,43 @@ def _epoch_line(epoch: Epoch, epochs: int) -> str:
     )
 
 
+def _fold_title(fold: int, folds_left: int) -> str:
+    return f"fold {fold}, {folds_left} to follow"
+
+
 class _Lines(Listener):
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def fold_started(self, fold: int, folds: int, epochs: int, steps_per_epoch: int) -> None:
-        self._epochs = epochs
+    def fold_started(self, fold: int, folds_left: int, epochs: int, steps_per_epoch: int) -> None:
+        self._epochs, self._folds_left = epochs, folds_left
         self._started = time.monotonic()
-        if folds > 1:
-            print(f"fold {fold} of {folds}", file=self._stream, flush=True)
+        if folds_left or fold:
+            print(_fold_title(fold, folds_left), file=self._stream, flush=True)
 
     def epoch_ended(self, epoch: Epoch) -> None:
-        left = (time.monotonic() - self._started) / epoch.epoch * (self._epochs - epoch.epoch)
+        seconds_per_epoch = (time.monotonic() - self._started) / epoch.epoch
+        left = seconds_per_epoch * (self._epochs * (1 + self._folds_left) - epoch.epoch)
         print(f"{_epoch_line(epoch, self._epochs)}  {left:.0f} s left", file=self._stream, flush=True)
 
 
 class _Bar(Listener):
     def __init__(self, progress) -> None:  # type: ignore[no-untyped-def]
         self._progress = progress
+        self._task = None
 
-    def fold_started(self, fold: int, folds: int, epochs: int, steps_per_epoch: int) -> None:
+    def fold_started(self, fold: int, folds_left: int, epochs: int, steps_per_epoch: int) -> None:
         self._epochs, self._steps = epochs, steps_per_epoch
-        title = f"fold {fold} of {folds}" if folds > 1 else "training"
-        self._title = title
-        self._task = self._progress.add_task(title, total=epochs * steps_per_epoch)
+        self._title = _fold_title(fold, folds_left) if folds_left or fold else "training"
+        steps = epochs * steps_per_epoch
+        if self._task is None:
+            self._task = self._progress.add_task(self._title, total=steps * (1 + folds_left))
+        self._done = self._progress.tasks[0].total - steps * (1 + folds_left)
 
     def batch_ended(self, epoch: int, step: int, loss: float) -> None:
         self._progress.update(
             self._task,
-            completed=(epoch - 1) * self._steps + step,
+            completed=self._done + (epoch - 1) * self._steps + step,
             description=f"{self._title}  epoch {epoch}/{self._epochs}  loss {loss:.4f}",
         )
 

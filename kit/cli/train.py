@@ -41,6 +41,7 @@ def train(
         run = api.train(
             competition,
             recipe=recipe,
+            folds=folds,
             fold=fold,
             data=data,
             out=out,
@@ -54,7 +55,6 @@ def train(
             augment=augment,
             schedule=schedule,
             normalization=normalization,
-            split=None if folds is None else f"stratified_kfold({folds})",
             seed=seed,
             precision=precision,
             keep=keep,

@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,8 @@ import numpy as np
 
 from kit.errors import DataError
 from kit.files import write_text
+
+_UNUSABLE = (OSError, ValueError, EOFError)  # what reading an absent or damaged entry raises
 
 Arrays = dict[str, np.ndarray]
 
@@ -39,7 +40,7 @@ def cached_arrays(source: Path, format_name: str, convert: Callable[[Path, Path]
     Args:
         source: the file people have.
         format_name: names the conversion and its version; another name is another entry.
-        convert: called with the source and an empty directory, into which it writes ``.npy`` files.
+        convert: called with the source and an empty directory, into which it writes ``NAME.npy`` files.
 
     Returns:
         name -> read-only memory-mapped array.
@@ -49,33 +50,55 @@ def cached_arrays(source: Path, format_name: str, convert: Callable[[Path, Path]
     """
     content = _content_hash(source)
     entry = cache_directory() / "arrays" / f"{content}-{format_name}"
-    with contextlib.suppress(OSError, ValueError):  # absent, or damaged: convert again
+    with contextlib.suppress(*_UNUSABLE):
         return _map(entry)
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".converting-", dir=entry.parent))
-    except OSError as error:
-        raise _unwritable(error) from None
-    try:
-        convert(source, scratch)
-        shutil.rmtree(entry, ignore_errors=True)
-        with contextlib.suppress(FileExistsError):  # another process was first: same content, same arrays
-            scratch.rename(entry)
+        with tempfile.TemporaryDirectory(prefix=".converting-", dir=entry.parent) as scratch:
+            new = Path(scratch) / "new"
+            new.mkdir()
+            convert(source, new)
+            _put_in_place(new, entry)
         return _map(entry)
     except OSError as error:
-        raise _unwritable(error) from None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        raise DataError(
+            f"cannot write the cache in {cache_directory()}: {error.strerror or error}; "
+            "free space there, or set KIT_CACHE to a directory that can be written"
+        ) from None
+
+
+def _put_in_place(new: Path, entry: Path) -> None:
+    """Another process may have made the same entry meanwhile: then that one stays, as it may be in use."""
+    (new / "names.json").write_text(json.dumps(sorted(path.stem for path in new.iterdir())))
+    for path in new.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    try:
+        new.rename(entry)
+    except OSError:
+        try:
+            _map(entry)
+        except _UNUSABLE:  # a damaged entry: out of the way, it goes with the scratch directory
+            entry.rename(new.with_name("damaged"))
+            new.rename(entry)
 
 
 def _map(entry: Path) -> Arrays:
-    arrays = {path.stem: np.load(path, mmap_mode="r") for path in sorted(entry.glob("*.npy"))}
-    if not arrays:
-        raise FileNotFoundError(entry)
-    return arrays
+    """The arrays of an entry, which says itself which ones it has."""
+    names = json.loads((entry / "names.json").read_text())
+    return {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in names}
 
 
 def _content_hash(source: Path) -> str:
+    try:
+        return _hash_unless_seen(source)
+    except OSError as error:
+        raise DataError(
+            f"{source} cannot be read: {error.strerror or error}; expected the competition's file, readable by you"
+        ) from None
+
+
+def _hash_unless_seen(source: Path) -> str:
     status = source.stat()
     seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
     index = cache_directory() / "index" / f"{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:32]}.json"
@@ -88,10 +111,3 @@ def _content_hash(source: Path) -> str:
     with contextlib.suppress(OSError):  # the index saves time only
         write_text(index, json.dumps({"path": str(source), "seen": seen, "content": content}))
     return content
-
-
-def _unwritable(error: OSError) -> DataError:
-    return DataError(
-        f"cannot write the cache in {cache_directory()}: {error.strerror or error}; "
-        "free space there, or set KIT_CACHE to a directory that can be written"
-    )

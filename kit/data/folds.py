@@ -83,7 +83,7 @@ def deal(images: Images, hands: int, seed: int) -> np.ndarray:
     if len(images) < hands:
         raise DataError(f"{len(images)} images cannot be split into {hands} parts")
     keys = row_keys(images.pixels, seed)
-    first_key = {label: min(keys[images.labels == label]) for label in np.unique(images.labels).tolist()}
+    first_key = {label: keys[images.labels == label].min() for label in np.unique(images.labels).tolist()}
     rank = {label: place for place, label in enumerate(sorted(first_key, key=first_key.__getitem__))}
     class_rank = np.array([rank[label] for label in images.labels.tolist()])
     order = np.lexsort((keys, class_rank))

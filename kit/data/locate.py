@@ -8,15 +8,23 @@ from pathlib import Path
 from kit.errors import DataError
 
 
-def data_directories(competition: str, data: Path | None) -> list[Path]:
-    """The directories to look in: ``--data`` if given, else ``KIT_DATA`` if set, else ``data``.
+def data_root(data: Path | None) -> Path:
+    """The directory to look in: ``--data`` if given, else ``KIT_DATA`` if set, else ``data``.
 
-    Each may hold the files themselves or one subdirectory a competition.
+    Raises:
+        DataError: a directory that was named is not there.
     """
-    if data is not None and not data.is_dir():
-        raise DataError(f"--data {data} is not a directory: give the directory that holds the {competition} files")
-    root = data or Path(os.environ.get("KIT_DATA") or "data")
-    return [root / competition, root]
+    for given, name in ((data, "--data"), (os.environ.get("KIT_DATA"), "KIT_DATA")):
+        if given:
+            if not Path(given).is_dir():
+                raise DataError(f"{name} {given} is not a directory: name the one that holds the competition's files")
+            return Path(given)
+    return Path("data")
+
+
+def data_directories(competition: str, data: Path | None) -> list[Path]:
+    """Where a competition's files may be: in a subdirectory of its name, or in the root itself."""
+    return [data_root(data) / competition, data_root(data)]
 
 
 def find_file(competition: str, data: Path | None, name: str) -> Path | None:

@@ -47,7 +47,12 @@ class ModelCard:
         try:
             values = {field.name: json.loads(metadata[field.name]) for field in fields(cls)}
         except ValueError:
-            raise ModelFileError(f"{path} has damaged metadata: export it again with kit export") from None
+            values = {}
+        lists, texts = ("class_names", "label_values", "input_shape"), ("competition", "id_column", "target_column")
+        if not all(isinstance(values.get(n), list) for n in lists) or not all(
+            isinstance(values.get(n), str) for n in texts
+        ):
+            raise ModelFileError(f"{path} has damaged metadata: export it again with kit export")
         tuples: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**tuples)
 
@@ -101,6 +106,8 @@ def _open_session(path: Path, provider: str) -> tuple[str, Any]:
         except Exception as error:  # noqa: BLE001  onnxruntime raises one class per status, of no common base
             raise ModelFileError(f"{path} is not a model that can be loaded: {str(error).splitlines()[0]}") from None
         if session.get_providers()[0] == PROVIDERS[name]:  # onnxruntime falls back to the CPU without a word
+            if provider != "auto":
+                session.disable_fallback()  # the same at run time: never to another provider than was asked for
             return name, session
         if provider != "auto":
             raise ModelFileError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +20,12 @@ class Expected:
     """What a valid submission looks like.
 
     header: names of the id and target columns.
-    ids: every id that must occur once, as text.
+    ids: every id that must occur, and occur once, as text.
     labels: every label that may occur, as text: integers without a decimal point.
     """
 
     header: tuple[str, str]
-    ids: tuple[str, ...]
+    ids: frozenset[str]
     labels: frozenset[str]
 
 
@@ -35,11 +35,12 @@ def expected_submission(
     """What to expect: header and ids of the organiser's sample where there is one, else the competition's own."""
     labels = frozenset(map(str, label_values))
     if sample is None:
-        return Expected(header, tuple(map(str, ids.tolist())), labels)
-    rows = _read_rows(sample)
-    if len(rows[0]) != 2:
-        raise SubmissionError(f"{sample} has {len(rows[0])} columns, expected an id and a target column")
-    return Expected((rows[0][0], rows[0][1]), tuple(row[0] for row in rows[1:] if row), labels)
+        return Expected(header, frozenset(map(str, ids.tolist())), labels)
+    rows = _read_rows(sample, sample)
+    first = next(rows)
+    if len(first) != 2:
+        raise SubmissionError(f"{sample} has {len(first)} columns, expected an id and a target column")
+    return Expected((first[0], first[1]), frozenset(row[0] for row in rows if row), labels)
 
 
 def write_submission(path: Path, ids: np.ndarray, labels: Sequence[LabelValue], expected: Expected) -> Counter[str]:
@@ -64,55 +65,69 @@ def write_submission(path: Path, ids: np.ndarray, labels: Sequence[LabelValue], 
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(expected.header)
                 writer.writerows(zip(ids.tolist(), labels, strict=True))
-            return validate_submission(scratch, expected)
+            return validate_submission(scratch, expected, path)
     except OSError as error:
         raise SubmissionError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def validate_submission(path: Path, expected: Expected) -> Counter[str]:
-    """Check a CSV against what the competition wants. Row order does not matter.
+def validate_submission(path: Path, expected: Expected, name: Path | None = None) -> Counter[str]:
+    """Check a CSV against what the competition wants, a line at a time. Row order does not matter.
+
+    Args:
+        name: what to call the file in an error, if not ``path``.
 
     Returns:
         How often each label occurs.
 
     Raises:
-        SubmissionError: the first thing that is wrong.
+        SubmissionError: what is wrong.
     """
-    header, *rows = _read_rows(path)
+    name = name or path
+    rows = _read_rows(path, name)
+    header = next(rows)
     if tuple(header) != expected.header:
-        raise SubmissionError(f"{path}: the header is {','.join(header)}, expected {','.join(expected.header)}")
+        raise SubmissionError(f"{name}: the header is {','.join(header)}, expected {','.join(expected.header)}")
+    counts: Counter[str] = Counter()
+    missing = set(expected.ids)
+    unknown: list[str] = []
+    repeated: list[str] = []
     for line, row in enumerate(rows, start=2):
         if len(row) != 2:
-            raise SubmissionError(f"{path}, line {line}: {len(row)} columns, expected 2")
-    _check_ids(path, [row[0] for row in rows], expected.ids)
-    counts = Counter(row[1] for row in rows)
-    if wrong := [label for label in counts if label not in expected.labels]:
-        allowed = ", ".join(sorted(expected.labels)[:10])
-        raise SubmissionError(
-            f"{path}: {sum(counts[label] for label in wrong)} labels are not allowed, such as {wrong[0]!r}; "
-            f"expected one of {allowed}"
-        )
+            raise SubmissionError(f"{name}, line {line}: {len(row)} columns, expected 2")
+        if row[0] in missing:
+            missing.remove(row[0])
+        else:
+            (repeated if row[0] in expected.ids else unknown).append(row[0])
+        counts[row[1]] += 1
+    _check_ids(name, missing=sorted(missing), unknown=unknown, repeated=repeated)
+    _check_labels(name, counts, expected.labels)
     return counts
 
 
-def _check_ids(path: Path, ids: list[str], expected: tuple[str, ...]) -> None:
-    counts, wanted = Counter(ids), set(expected)
-    problems = {
-        "missing": [name for name in expected if name not in counts],
-        "unknown": [name for name in counts if name not in wanted],
-        "repeated": [name for name, count in counts.items() if count > 1],
-    }
-    found = [f"{len(names)} {problem} ({', '.join(names[:5])})" for problem, names in problems.items() if names]
+def _check_ids(name: Path, **problems: list[str]) -> None:
+    found = [f"{len(ids)} {problem} ({', '.join(ids[:5])})" for problem, ids in problems.items() if ids]
     if found:
-        raise SubmissionError(f"{path}: the ids are not the test set's: {'; '.join(found)}")
+        raise SubmissionError(f"{name}: the ids are not the test set's: {'; '.join(found)}")
 
 
-def _read_rows(path: Path) -> list[list[str]]:
+def _check_labels(name: Path, counts: Counter[str], allowed: frozenset[str]) -> None:
+    wrong = [label for label in counts if label not in allowed]
+    if wrong:
+        raise SubmissionError(
+            f"{name}: {sum(counts[label] for label in wrong)} labels are not allowed, such as {wrong[0]!r}; "
+            f"expected one of {', '.join(sorted(allowed)[:10])}"
+        )
+
+
+def _read_rows(path: Path, name: Path) -> Iterator[list[str]]:
+    """The rows of a CSV, the first of which is there."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file, strict=True))
+            rows = csv.reader(file, strict=True)
+            first = next(rows, None)
+            if first is None:
+                raise SubmissionError(f"{name} is empty, expected a header and a row an image")
+            yield first
+            yield from rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SubmissionError(f"cannot read {path} as a CSV: {error}") from None
-    if not rows:
-        raise SubmissionError(f"{path} is empty, expected a header and a row an image")
-    return rows
+        raise SubmissionError(f"cannot read {name} as a CSV: {error}") from None

@@ -23,8 +23,8 @@ class Epoch:
 class Listener:
     """Override what you want to hear."""
 
-    def fold_started(self, fold: int, folds: int, epochs: int, steps_per_epoch: int) -> None:
-        """Folds count from 0."""
+    def fold_started(self, fold: int, folds_left: int, epochs: int, steps_per_epoch: int) -> None:
+        """Folds count from 0; ``folds_left`` of them follow this one."""
 
     def batch_ended(self, epoch: int, step: int, loss: float) -> None:
         """Epochs and steps count from 1; loss is the epoch's mean so far."""
@@ -43,9 +43,9 @@ class Broadcast(Listener):
     def __init__(self, *listeners: Listener) -> None:
         self.listeners = listeners
 
-    def fold_started(self, fold: int, folds: int, epochs: int, steps_per_epoch: int) -> None:
+    def fold_started(self, fold: int, folds_left: int, epochs: int, steps_per_epoch: int) -> None:
         for listener in self.listeners:
-            listener.fold_started(fold, folds, epochs, steps_per_epoch)
+            listener.fold_started(fold, folds_left, epochs, steps_per_epoch)
 
     def batch_ended(self, epoch: int, step: int, loss: float) -> None:
         for listener in self.listeners:

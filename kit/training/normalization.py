@@ -11,30 +11,31 @@ from kit.data.images import windows
 from kit.registry import Registry
 
 NORMALIZATIONS = Registry("normalization")
-"""Functions (pixels of the training rows, /) -> (scale, offset), each (channels,)."""
+"""Functions (pixels, training rows, /) -> (scale, offset), each (channels,)."""
 
 
 @NORMALIZATIONS.register
-def none(pixels: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
+def none(pixels: np.ndarray, rows: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
     """Pixels stay 0..255."""
     return np.ones(pixels.shape[-1]), np.zeros(pixels.shape[-1])
 
 
 @NORMALIZATIONS.register
-def rescale(pixels: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
+def rescale(pixels: np.ndarray, rows: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
     """Pixels become 0..1."""
     return np.full(pixels.shape[-1], 1 / 255), np.zeros(pixels.shape[-1])
 
 
 @NORMALIZATIONS.register
-def standardize(pixels: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
+def standardize(pixels: np.ndarray, rows: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
     """Each channel gets mean 0 and standard deviation 1 over the training rows."""
     channels = pixels.shape[-1]
     values = np.arange(256)
     counts = np.zeros((channels, 256))  # integers below 2**53: sums are exact and order does not matter
-    for window in windows(pixels, 4096):
+    for some in windows(rows, 4096):
+        chosen = pixels[some]
         for channel in range(channels):
-            counts[channel] += np.bincount(window[..., channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(chosen[..., channel].ravel(), minlength=256)
     total = counts.sum(axis=1)
     mean = counts @ values / total
     deviation = np.sqrt(counts @ values**2 / total - mean**2)

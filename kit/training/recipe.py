@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
@@ -13,6 +12,7 @@ from typing import Any
 from kit.data.folds import make_split
 from kit.errors import RecipeError
 from kit.models import MODELS
+from kit.registry import parse_spec, unknown_name
 from kit.training.augment import augmentation
 from kit.training.normalization import NORMALIZATIONS
 from kit.training.optimizers import OPTIMIZERS
@@ -68,9 +68,7 @@ class Recipe:
         known = [field.name for field in fields(cls)]
         for name in values:
             if name not in known:
-                nearest = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-                raise RecipeError(f"unknown recipe field {name!r}: {hint}fields are {', '.join(known)}")
+                raise RecipeError(unknown_name("recipe field", name, known))
         for name in ("competition", "model"):
             if name not in values:
                 raise RecipeError(f"the recipe has no {name}")
@@ -81,8 +79,21 @@ class Recipe:
 
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with any field."""
-        canonical = json.dumps(self.to_dict(), sort_keys=True)
+        fields_as_read = {**self.to_dict(), "learning_rate": float(self.learning_rate)}  # 1 and 1.0 are the same
+        canonical = json.dumps(fields_as_read, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def model_name(spec: str) -> str:
+    """The registered name in a model's spec: ``deeper`` of ``deeper(dropout=0.3)``.
+
+    Raises:
+        RecipeError: there is no such model.
+    """
+    name = parse_spec(spec)[0].name
+    if name not in MODELS.names():
+        raise RecipeError(unknown_name("model", name, MODELS.names()))
+    return name
 
 
 def _check_whole(name: str, value: Any, minimum: int) -> None:

@@ -49,7 +49,6 @@ class FoldDirectory:
         return self.path / f"{which}.weights.h5"
 
     def write_history(self, epochs: list[Epoch]) -> None:
-        self.path.mkdir(exist_ok=True)
         with replacing(self.path / "history.csv") as scratch, scratch.open("w", newline="") as file:
             writer = csv.DictWriter(file, [field.name for field in fields(Epoch)], lineterminator="\n")
             writer.writeheader()
@@ -135,7 +134,12 @@ class RunDirectory:
         write_text(self.path / "recipe.json", json.dumps({"recipe": recipe, **context}, indent=2))
 
     def read_recipe(self) -> dict[str, Any]:
-        return _read_json(self.path / "recipe.json")
+        saved = _read_json(self.path / "recipe.json")
+        try:
+            saved["recipe"]["competition"], saved["recipe"]["keep"], saved["data"], saved["images"]["hash"]
+        except (KeyError, TypeError):
+            raise RunError(f"{self.path / 'recipe.json'} is damaged: it is not what kit train writes") from None
+        return saved
 
     def write_split(self, folds: list[Fold], scheme: str, seed: int) -> None:
         arrays = {"version": np.array(SPLIT_VERSION), "scheme": np.array(scheme), "seed": np.array(seed)}

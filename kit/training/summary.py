@@ -25,20 +25,20 @@ from kit.version import __version__
 logger = logging.getLogger("kit")
 
 
-def run_context(recipe: Recipe, switches: Switches, images: Images, data: Path | None) -> dict[str, Any]:
+def run_context(recipe: Recipe, switches: Switches, images: Images, data: Path) -> dict[str, Any]:
     """What recipe.json says besides the recipe."""
     versions = {name: importlib.metadata.version(name) for name in ("keras", "numpy", switches.backend)}
     return {
         "recipe_hash": recipe.hash(),
         "resolved": asdict(switches),
-        "data": str(data.resolve()) if data else None,
-        "images": {"rows": len(images), "hash": _images_hash(images)},
+        "data": str(data.resolve()) if data.is_dir() else None,
+        "images": {"rows": len(images), "hash": images_hash(images)},
         "versions": {"kit": __version__, "python": platform.python_version(), **versions},
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
 
-def _images_hash(images: Images) -> str:
+def images_hash(images: Images) -> str:
     """Tells whether two runs had the same images and labels, in whatever order."""
     keys = row_keys(images.pixels, seed=0)
     pairs = np.stack([keys, images.labels.astype("<u8")], axis=1)  # type: ignore[union-attr]
@@ -57,30 +57,31 @@ class LogFile(Listener):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._line("finished" if error is None else f"failed: {error!r}")
+        self._line("ended" if error is None else f"failed: {error!r}")
         self._file.close()
 
     def _line(self, text: str) -> None:
         self._file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         logger.info(text)
 
-    def fold_started(self, fold: int, folds: int, epochs: int, steps_per_epoch: int) -> None:
-        self._line(f"fold {fold} of {folds}: {epochs} epochs of {steps_per_epoch} steps")
+    def fold_started(self, fold: int, folds_left: int, epochs: int, steps_per_epoch: int) -> None:
+        self._line(f"fold {fold}, {folds_left} to follow: {epochs} epochs of {steps_per_epoch} steps")
 
     def epoch_ended(self, epoch: Epoch) -> None:
         self._line(" ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
 
 
-def summarize(run: RunDirectory, folds: int, status: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The run's metrics.json and, when it has several folds, its out-of-fold probabilities.
 
     ``score`` is the accuracy on all validated rows: of the one fold, or out of fold.
     """
-    trained = run.trained_folds()
+    trained, folds = run.trained_folds(), len(run.read_split())
     scores = [fold.read_scores() for fold in trained]
     metrics: dict[str, Any] = {
         "status": status,
         "metric": "accuracy",
+        "epochs": max(fold["epochs"] for fold in scores),
         "trainable_parameters": scores[0]["trainable_parameters"],
         "seconds": sum(fold["seconds"] for fold in scores),
         "images_per_second": float(np.median([fold["images_per_second"] for fold in scores])),
@@ -103,7 +104,7 @@ def summarize(run: RunDirectory, folds: int, status: str) -> tuple[dict[str, Any
     metrics |= {
         "score": total["accuracy"],
         "scored_on": f"out of fold, {len(trained)} of {folds} folds",
-        "out_of_fold": {**total, "selected": scores[0]["validation"]["selected"]},
+        "out_of_fold": {**total, "selected": any(fold["validation"]["selected"] for fold in scores)},
         "fold_accuracy": accuracies,
         "fold_mean": float(np.mean(accuracies)),
         "fold_deviation": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,

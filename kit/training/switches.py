@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import RecipeError
 
+BACKENDS = ("tensorflow", "jax")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
 class Switches:
-    backend: str  # tensorflow, jax or torch
+    backend: str  # tensorflow or jax
     device: str  # such as cpu or gpu
     precision: str  # float32, bfloat16 or float16: of the layers' arithmetic; weights stay float32
     jit_compile: bool  # XLA, on TensorFlow
-    cores: int
+    cores: int  # that the process may use; recorded, both backends take all of them
 
 
 def check_precision(precision: str) -> None:
@@ -29,18 +31,33 @@ def check_precision(precision: str) -> None:
 def resolve_switches(precision: str) -> Switches:
     """Settle the precision and the compiler for this machine.
 
-    The rule, backed by bench/training.py: bfloat16 where the hardware multiplies it natively (a GPU, or a CPU
-    with AMX under TensorFlow), else float32; XLA on a GPU, but not on a CPU, where it was slower or much slower.
+    The rule, backed by bench/training.py on a CPU: bfloat16 where the hardware multiplies it natively (a GPU of
+    compute capability 8.0 or more, or a CPU with AMX under TensorFlow), else float32; XLA on a GPU, but not on a
+    CPU, where it was slower or much slower. GPUs follow the rule unmeasured.
+
+    Raises:
+        RecipeError: Keras runs on a backend that kit is not tested on.
     """
     import keras
 
     backend = keras.backend.backend()
+    if backend not in BACKENDS:
+        raise RecipeError(f"Keras runs on {backend} here, expected one of {', '.join(BACKENDS)}: set KERAS_BACKEND")
     device = "gpu" if keras.distribution.list_devices("gpu") else "cpu"
     if precision == "auto":
-        native = device == "gpu" or (backend == "tensorflow" and _cpu_has_amx())
+        native = _gpu_has_bfloat16() if device == "gpu" else backend == "tensorflow" and _cpu_has_amx()
         precision = "bfloat16" if native else "float32"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Switches(backend, device, precision, backend == "jax" or device == "gpu", cores)
+
+
+def _gpu_has_bfloat16() -> bool:
+    query = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+        return min(map(float, answer.split())) >= 8.0
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return False
 
 
 def _cpu_has_amx() -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kit.data.folds import Fold
 from kit.data.images import Images, windows
-from kit.errors import KitError, RunError
+from kit.errors import RunError
 from kit.files import replacing
 from kit.models.build import Architecture, build_classifier, build_predictor
 from kit.scoring.metrics import log_loss, score
@@ -34,6 +34,7 @@ class Task:
 
     recipe: Recipe
     switches: Switches
+    number: int  # of the fold, counting from 0
     fold: Fold
     num_classes: int
     directory: FoldDirectory
@@ -42,17 +43,19 @@ class Task:
 def train_fold(images: Images, task: Task, listener: Listener) -> dict[str, Any]:
     """Train a fold and write its files; the result depends on the arguments alone.
 
+    Sets the global seeds of Python, NumPy and Keras, and ends Keras's session: models built before are detached.
+
     Returns:
         What is in the fold's scores.json: scores of the validation and test rows, the best epoch, sizes and times.
 
     Raises:
-        RunError: the loss stopped being finite, or the training was stopped before its first step.
+        RunError: the loss stopped being finite; the epochs before that are scored and kept.
     """
     import keras
 
     recipe = task.recipe
-    keras.utils.set_random_seed(recipe.seed)  # initial weights and dropout
     keras.backend.clear_session()
+    keras.utils.set_random_seed(recipe.seed)  # Keras draws initial weights and dropout from global generators
     architecture = _architecture(images, task)
     classifier = build_classifier(architecture, task.switches.precision)
     steps = steps_per_epoch(len(task.fold.train), recipe.batch_size)
@@ -60,24 +63,31 @@ def train_fold(images: Images, task: Task, listener: Listener) -> dict[str, Any]
 
     model = training_step(classifier, recipe.augment, task.num_classes)
     optimizer = OPTIMIZERS.bind_one(recipe.optimizer)(rate_table(rates))
+    if task.switches.precision == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients would become zero
     model.compile(optimizer, jit_compile=task.switches.jit_compile)
     classifier.compile(jit_compile=task.switches.jit_compile)  # for predict_on_batch
     task.directory.write_architecture(architecture)
     monitor = _monitor(_Validation(images, task, classifier, rates), listener)
-    model.fit(
-        batches(images, task.fold.train, recipe.batch_size, recipe.seed, recipe.epochs),
-        steps_per_epoch=steps,
-        epochs=recipe.epochs,
-        callbacks=[monitor],
-        shuffle=False,
-        verbose=0,
-    )
+    try:
+        model.fit(
+            batches(images, task.fold.train, recipe.batch_size, recipe.seed, recipe.epochs),
+            steps_per_epoch=steps,
+            epochs=recipe.epochs,
+            callbacks=[monitor],
+            shuffle=False,
+            verbose=0,
+        )
+    except RunError:
+        if monitor.validation.history:
+            _finish(images, task, architecture, monitor.validation)
+        raise
     return _finish(images, task, architecture, monitor.validation)
 
 
 def _architecture(images: Images, task: Task) -> Architecture:
     normalization = NORMALIZATIONS.bind_one(task.recipe.normalization)
-    scale, offset = normalization(images.pixels[task.fold.train])
+    scale, offset = normalization(images.pixels, task.fold.train)
     return Architecture(
         model=task.recipe.model,
         image_shape=images.pixels.shape[1:],
@@ -169,6 +179,7 @@ def _finish(images: Images, task: Task, architecture: Architecture, validation: 
     """Score the weights that the recipe keeps, in the float32 form that is exported."""
     predictor = load_predictor(task.directory, task.recipe.keep)
     history, best = validation.history, validation.best
+    ended_early = sum(epoch.steps for epoch in history) < len(validation.rates)
     scores: dict[str, Any] = {
         "epochs": len(history),
         "planned_epochs": task.recipe.epochs,
@@ -190,7 +201,8 @@ def _finish(images: Images, task: Task, architecture: Architecture, validation: 
         if len(rows):
             pixels, labels = _rows(images, rows)
             probabilities = predict_probabilities(predictor, pixels)
-            selected = part == "validation" and task.recipe.keep == "best"
+            # Whoever ended the training early may have looked at these rows' score.
+            selected = part == "validation" and (task.recipe.keep == "best" or ended_early)
             scores[part] = {**score(probabilities, labels), "selected": selected}
             arrays |= {
                 f"{part}_ids": images.ids[rows],
@@ -226,8 +238,6 @@ def load_predictor(directory: FoldDirectory, which: str) -> Any:
         raise RunError(f"the run is incomplete: {path} is missing")
     try:
         classifier.load_weights(path)
-    except KitError:
-        raise
     except Exception as error:  # noqa: BLE001  Keras and h5py raise many kinds for a damaged file
         reason = str(error).splitlines()[0]
         raise RunError(f"cannot load {path}: {reason}; the file is damaged or of another model") from None

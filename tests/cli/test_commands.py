@@ -16,6 +16,7 @@ from kit.version import __version__
 def kit(*words: object, monkeypatch: pytest.MonkeyPatch) -> int:
     """Run the program in this process; returns its exit code."""
     monkeypatch.setattr(sys, "argv", ["kit", *map(str, words)])
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # kit export sets it; restored after the test
     try:
         main()
     except SystemExit as stop:
@@ -44,7 +45,7 @@ def test_train_export_predict_report(monkeypatch: pytest.MonkeyPatch, capsys: py
     fashion_files(Path("data"))
     assert kit("train", "fashion_mnist", "--model", "brief", "--epochs", 2, "--folds", 2, monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr()
-    assert "fold 1 of 2" in printed.err
+    assert "fold 0, 1 to follow" in printed.err
     assert "epoch 2/2  loss " in printed.err
     assert "\x1b" not in printed.err + printed.out  # not a terminal: no control characters
     assert "out of fold accuracy " in printed.out
@@ -54,7 +55,7 @@ def test_train_export_predict_report(monkeypatch: pytest.MonkeyPatch, capsys: py
     printed = capsys.readouterr()
     assert "runs/fashion_mnist/brief-1/fold-1/model.onnx  " in printed.out
     assert "0 other labels on 40 images" in printed.out
-    assert "kit predict runs/fashion_mnist/brief-1 --out submissions/run.csv" in printed.out
+    assert "kit predict --out submissions/run.csv" in printed.out
 
     assert kit("predict", "--out", "submissions/run.csv", monkeypatch=monkeypatch) == 0
     assert "mean of 2 models on cpu" in capsys.readouterr().out
@@ -74,16 +75,19 @@ def test_a_wrong_sample_submission_stops_the_prediction(
     assert kit("train", "fashion_mnist", "--model", "brief", "--epochs", 1, monkeypatch=monkeypatch) == 0
     Path("data/sample_submission.csv").write_text("id,target\n0,1\n77,1\n")
     assert kit("predict", monkeypatch=monkeypatch) == 2
-    assert "the ids are not the test set's: 1 missing (77); 11 unknown (1, 2, 3, 4, 5)" in capsys.readouterr().err
-    assert not list(Path().glob("submissions/*"))
+    assert (
+        "submissions/run.csv: the ids are not the test set's: 1 missing (77); 11 unknown (1, 2, 3, 4, 5)"
+        in capsys.readouterr().err
+    )
+    assert not Path("submissions").exists()
     Path("data/sample_submission.csv").write_text("Id,Label\n" + "".join(f"{i},1\n" for i in range(12)))
     assert kit("predict", monkeypatch=monkeypatch) == 0
     assert Path("submissions/run.csv").read_text().startswith("Id,Label\n0,")
 
 
 BAD_COMMANDS = [
-    (["train", "digts"], "unknown competition 'digts': did you mean 'digits'? choose one of digits, fashion_mnist"),
-    (["train", "digits", "--model", "deeperr"], "unknown model 'deeperr': did you mean 'deeper'? choose one of brief, deeper"),
+    (["train", "digts"], "unknown competition 'digts': did you mean 'digits'? choose one of "),
+    (["train", "digits", "--model", "deeperr"], "unknown model 'deeperr': did you mean 'deeper'? choose one of "),
     (["train", "digits", "--model", "deeper(dropout=2)"], "model 'deeper(dropout=2)' with optimizer 'adamax' cannot be built: "),
     (["train", "digits", "--recipe", "winner"], "unknown recipe of digits 'winner': choose one of "),
     (["train", "digits", "--optimizer", "adamx"], "unknown optimizer 'adamx': did you mean 'adamax'? "),
@@ -157,9 +161,10 @@ def test_runs_are_listed_best_first(
     metrics = json.loads((better / "metrics.json").read_text())
     (better / "metrics.json").write_text(json.dumps(metrics | {"score": 1.5}))
     (shutil.copytree(better, runs / "digits" / "torn") / "metrics.json").write_text("{")
+    (shutil.copytree(better, runs / "digits" / "void") / "metrics.json").write_text("{}")
     assert kit("runs", "--json", monkeypatch=monkeypatch) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [Path(row["run"]).name for row in rows] == ["better", "deeper-1", "torn"]
+    assert [Path(row["run"]).name for row in rows] == ["better", "deeper-1", "torn", "void"]
     assert rows[1]["score"] == metrics["score"]
     assert rows[1]["status"] == "complete"
     assert rows[2]["status"] == "unfinished"
@@ -171,10 +176,10 @@ def test_runs_are_listed_best_first(
 
 def test_competitions_and_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert kit("competitions", "--json", monkeypatch=monkeypatch) == 0
-    assert [row["competition"] for row in json.loads(capsys.readouterr().out)] == ["digits", "fashion_mnist"]
+    assert {"digits", "fashion_mnist"} <= {row["competition"] for row in json.loads(capsys.readouterr().out)}
     assert kit("models", "--json", monkeypatch=monkeypatch) == 0
     sizes = {row["model"]: row["trainable_parameters"] for row in json.loads(capsys.readouterr().out)}
-    assert sizes == {"brief": 803_973, "deeper": 257_029}
+    assert sizes.items() >= {"brief": 803_973, "deeper": 257_029}.items()
     for command in ("competitions", "models"):
         assert kit(command, monkeypatch=monkeypatch) == 0
         assert "deeper" in capsys.readouterr().out

@@ -100,7 +100,10 @@ def test_without_a_network_the_error_says_what_to_do(download_from) -> None:  # 
     assert not Path("data").exists()
 
 
-def test_named_directories_are_never_filled_by_a_download(tmp_path: Path) -> None:
+def test_named_directories_are_never_filled_by_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIT_DATA", str(tmp_path / "typo"))
+    with pytest.raises(DataError, match="KIT_DATA .*typo is not a directory: name the one that holds"):
+        load_train()
     with pytest.raises(DataError, match=r"fashion_mnist_dataset_train.npy is not in .*--data"):
         load_train(tmp_path)
 
@@ -115,6 +118,11 @@ def test_values_of_0_to_1_and_text_ids() -> None:
     images = load_test()
     np.testing.assert_array_equal(images.pixels[..., 0], TEST[0])
     assert images.ids.tolist()[:2] == ["img-0", "img-1"]
+
+
+def test_byte_string_ids_are_text() -> None:
+    write("kaggle", features=TEST[0], id=np.array([f"img-{i}".encode() for i in range(20)]))
+    assert load_test().ids.tolist()[:2] == ["img-0", "img-1"]
 
 
 def test_ids_that_came_as_floats_are_whole_numbers_again() -> None:

@@ -64,15 +64,35 @@ def test_a_failed_conversion_leaves_nothing(source: Path, tmp_path: Path) -> Non
     assert entries(tmp_path) == []
 
 
-def test_a_damaged_entry_is_made_again(source: Path, tmp_path: Path) -> None:
+def test_another_process_may_be_first(source: Path, tmp_path: Path) -> None:
+    """It makes the entry while this one converts; the arrays it has mapped stay where they are."""
+    convert = Converter()
+
+    def slowly(source: Path, directory: Path) -> None:
+        cached_arrays(source, "text-1", convert)
+        np.save(directory / "numbers.npy", np.array([9]))
+
+    assert cached_arrays(source, "text-1", slowly)["numbers"].tolist() == [1, 2, 3]
+    assert len(entries(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
+def test_a_damaged_entry_is_made_again(source: Path, tmp_path: Path, damage: str) -> None:
     convert = Converter()
     cached_arrays(source, "text-1", convert)
     (entry,) = entries(tmp_path)
     file = tmp_path / "cache" / "arrays" / entry / "numbers.npy"
-    file.chmod(0o600)
-    file.write_bytes(file.read_bytes()[:20])
+    whole = file.read_bytes()
+    file.unlink()
+    if damage != "gone":
+        file.write_bytes(whole[: {"cut": 20, "empty": 0}[damage]])
     assert cached_arrays(source, "text-1", convert)["numbers"].tolist() == [1, 2, 3]
     assert convert.calls == 2
+
+
+def test_a_directory_under_the_files_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read: Is a directory; expected the competition's file"):
+        cached_arrays(tmp_path, "text-1", Converter())
 
 
 def test_a_cache_that_cannot_be_written(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

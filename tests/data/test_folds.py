@@ -47,6 +47,11 @@ def test_holdout_parts_are_disjoint_and_complete(labels: list[int], seed: int) -
     (fold,) = make_split("holdout").make_folds(images(labels), seed)
     parts = [fold.train, fold.validation, fold.test]
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels)))
+    for part, share in zip(parts, (0.8, 0.1, 0.1), strict=True):
+        tenths = round(share * 10)
+        assert abs(len(part) - share * len(labels)) < tenths + 1e-9
+        for label in set(labels):
+            assert abs(np.sum(np.array(labels)[part] == label) - share * labels.count(label)) < tenths + 1e-9
 
 
 def test_holdout_of_sixty_thousand() -> None:

@@ -78,6 +78,8 @@ def test_files_that_are_no_models_of_kit(file: Path) -> None:
         load_model(edited(file, "o.onnx", class_names=None))  # type: ignore[arg-type]
     with pytest.raises(ModelFileError, match="damaged metadata"):
         load_model(edited(file, "o.onnx", class_names="["))
+    with pytest.raises(ModelFileError, match="damaged metadata"):
+        load_model(edited(file, "o.onnx", label_values="5"))
 
 
 def test_providers(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

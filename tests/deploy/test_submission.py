@@ -6,7 +6,7 @@ import pytest
 from kit.deploy.submission import Expected, expected_submission, validate_submission, write_submission
 from kit.errors import SubmissionError
 
-EXPECTED = Expected(("id", "target"), ("10", "11", "12"), frozenset({"1", "2", "5"}))
+EXPECTED = Expected(("id", "target"), frozenset({"10", "11", "12"}), frozenset({"1", "2", "5"}))
 IDS = np.array([10, 11, 12])
 
 
@@ -63,8 +63,10 @@ def test_an_invalid_submission_replaces_nothing() -> None:
     Path("run.csv").write_text("precious")
     with pytest.raises(SubmissionError, match="labels are not allowed"):
         write_submission(Path("run.csv"), IDS, [1, 2, 3], EXPECTED)
-    with pytest.raises(SubmissionError, match="the ids are not the test set's"):
+    with pytest.raises(SubmissionError, match="run.csv: the ids are not the test set's: 1 missing .11.; 1 repeated"):
         write_submission(Path("run.csv"), np.array([10, 10, 12]), [1, 2, 5], EXPECTED)
+    with pytest.raises(SubmissionError, match=r"^new/folder/run.csv: "):
+        write_submission(Path("new/folder/run.csv"), IDS, [1, 2, 3], EXPECTED)
     assert Path("run.csv").read_text() == "precious"
     assert [path.name for path in Path().iterdir() if path.name != "cache"] == ["run.csv"]
 
@@ -72,7 +74,7 @@ def test_an_invalid_submission_replaces_nothing() -> None:
 def test_the_organisers_sample_says_what_is_expected() -> None:
     Path("sample_submission.csv").write_text("Id,Label\n7,0\n8,0\n")
     expected = expected_submission(("id", "target"), IDS, (1, 2), Path("sample_submission.csv"))
-    assert expected == Expected(("Id", "Label"), ("7", "8"), frozenset({"1", "2"}))
+    assert expected == Expected(("Id", "Label"), frozenset({"7", "8"}), frozenset({"1", "2"}))
 
 
 def test_places_that_cannot_be_written() -> None:

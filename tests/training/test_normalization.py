@@ -10,13 +10,14 @@ def pixels() -> np.ndarray:
 
 
 def normalized(name: str, pixels: np.ndarray) -> np.ndarray:
-    scale, offset = NORMALIZATIONS.bind_one(name)(pixels)
-    return pixels * scale + offset
+    rows = np.arange(5, 45)
+    scale, offset = NORMALIZATIONS.bind_one(name)(pixels, rows)
+    return (pixels * scale + offset)[rows]
 
 
 def test_the_three(pixels: np.ndarray) -> None:
-    np.testing.assert_array_equal(normalized("none", pixels), pixels)
-    np.testing.assert_allclose(normalized("rescale", pixels), pixels / 255)
+    np.testing.assert_array_equal(normalized("none", pixels), pixels[5:45])
+    np.testing.assert_allclose(normalized("rescale", pixels), pixels[5:45] / 255)
     result = normalized("standardize", pixels)
     np.testing.assert_allclose(result.mean(axis=(0, 1, 2)), 0, atol=1e-12)
     np.testing.assert_allclose(result.std(axis=(0, 1, 2)), 1, atol=1e-12)

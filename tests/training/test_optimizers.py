@@ -18,7 +18,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS.names())
+@pytest.mark.parametrize("name", OPTIONS)
 def test_options_reach_keras(name: str) -> None:
     config = OPTIMIZERS.bind_one(name + OPTIONS[name])(0.25).get_config()
     assert config["learning_rate"] == 0.25

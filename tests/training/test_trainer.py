@@ -29,7 +29,7 @@ def task(name: str, images: Images, fold: Fold | None = None, **changes: Any) ->
     recipe = dataclasses.replace(RECIPE, **changes)
     fold = fold or make_split("holdout").make_folds(images, 0)[0]
     Path(name).mkdir()
-    return Task(recipe, resolve_switches(recipe.precision), fold, 3, FoldDirectory(Path(name)))
+    return Task(recipe, resolve_switches(recipe.precision), 0, fold, 3, FoldDirectory(Path(name)))
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,7 @@ def test_a_stopped_training_keeps_what_was_learned(images: Images) -> None:
     assert scores["epochs"] == 2
     assert scores["planned_epochs"] == 50
     assert scores["validation"]["accuracy"] > 0.5
+    assert scores["validation"]["selected"]  # whoever stopped it may have looked at the score
     assert job.directory.read_history() == listener.epochs
 
 
@@ -130,6 +131,17 @@ def test_a_loss_that_is_not_finite_stops_the_run(images: Images) -> None:
     job = task("run", images, optimizer="sgd", learning_rate=1e30, schedule="constant", normalization="none")
     with pytest.raises(RunError, match=r"loss became (nan|inf) in epoch 1, step \d, at learning rate 1e\+30"):
         train_fold(images, job, Listener())
+
+
+def test_float16_scales_its_loss(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    wrapped = []
+    real = keras.optimizers.LossScaleOptimizer
+    monkeypatch.setattr(keras.optimizers, "LossScaleOptimizer", lambda inner: wrapped.append(real(inner)) or wrapped[0])
+    scores = train_fold(images, task("run", images, precision="float16"), Listener())
+    assert scores["validation"]["accuracy"] > 0.9
+    assert float(wrapped[0].dynamic_scale) > 1
 
 
 @pytest.mark.parametrize("optimizer", ["adamw(0.01)", "sgd(momentum=0.9, nesterov=True)"])
