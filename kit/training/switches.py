@@ -43,7 +43,8 @@ def resolve_switches(precision: str) -> Switches:
     backend = keras.backend.backend()
     if backend not in BACKENDS:
         raise RecipeError(f"Keras runs on {backend} here, expected one of {', '.join(BACKENDS)}: set KERAS_BACKEND")
-    device = "gpu" if keras.distribution.list_devices("gpu") else "cpu"
+    devices = keras.distribution.list_devices()  # asked for GPUs alone, JAX raises where there is none
+    device = "gpu" if any(name.startswith(("gpu", "cuda", "rocm")) for name in devices) else "cpu"
     if precision == "auto":
         native = _gpu_has_bfloat16() if device == "gpu" else backend == "tensorflow" and _cpu_has_amx()
         precision = "bfloat16" if native else "float32"

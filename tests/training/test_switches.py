@@ -21,7 +21,7 @@ def test_the_rule(
 ) -> None:
     import keras
 
-    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: ["gpu:0"] if gpu else [])
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"] if gpu else ["cpu:0"])
     monkeypatch.setattr(switches, "_cpu_has_amx", lambda: amx)
     monkeypatch.setattr(switches, "_gpu_has_bfloat16", lambda: gpu_bfloat16)
     resolved = resolve_switches("auto")

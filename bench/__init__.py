@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks of kit against the plain way of doing the same thing."""

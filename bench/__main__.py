@@ -1,0 +1,41 @@
+"""Run all benchmarks one after the other, or those named, each in a process of its own.
+
+python -m bench
+python -m bench training predict --save
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+from kit.registry import unknown_name
+
+BENCHMARKS = ("startup", "predict", "memory", "augmentation", "training")
+
+
+def main() -> int:
+    """Returns 0 whatever was measured, 1 if a benchmark did not run to its end, 2 for an unknown name."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Run benchmarks, side by side.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}; by default all")
+    parser.add_argument("--pairs", type=int, help="measured pairs; by default each benchmark's own number")
+    parser.add_argument("--save", action="store_true", help="write bench/results/NAME.json")
+    options = parser.parse_args()
+    for name in options.names:
+        if name not in BENCHMARKS:
+            print(f"bench: {unknown_name('benchmark', name, BENCHMARKS)}", file=sys.stderr)
+            return 2
+    flags = ["--save"] * options.save + (["--pairs", str(options.pairs)] if options.pairs else [])
+    broken = []
+    for name in options.names or BENCHMARKS:
+        if subprocess.run([sys.executable, "-m", f"bench.{name}", *flags], check=False).returncode:
+            broken.append(name)
+        print(flush=True)
+    if broken:
+        print(f"bench: {', '.join(broken)} did not run to the end", file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
