@@ -152,6 +152,22 @@ def _save_dict(path: Path, arrays: dict[str, np.ndarray]) -> None:
     np.save(path, arrays, allow_pickle=True)  # type: ignore[arg-type]  # the layout of the competition
 
 
+_FAST = {
+    "epochs": 15,
+    "batch_size": 128,
+    "optimizer": "adamax",
+    "learning_rate": 6e-3,  # per batch of 128
+    "schedule": "warmup(1)|cosine",
+    "augment": "flip",
+}
+_NOTEBOOK = {  # raw pixels, batches of 128
+    "epochs": 100,
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "normalization": "none",
+}
+
 COMPETITION = Competition(
     name=NAME,
     title="Fashion-MNIST in five classes",
@@ -163,41 +179,13 @@ COMPETITION = Competition(
     sample_submission=sample_submission,
     prepare=prepare,
     recipes={
-        "deeper": {
-            "model": "deeper",
-            "epochs": 15,
-            "batch_size": 128,
-            "optimizer": "adamax",
-            "learning_rate": 6e-3,
-            "schedule": "warmup(1)|cosine",
-            "augment": "flip",
-        },
-        "brief": {
-            "model": "brief",
-            "epochs": 15,
-            "batch_size": 128,
-            "optimizer": "adamax",
-            "learning_rate": 6e-3,
-            "schedule": "warmup(1)|cosine",
-            "augment": "flip",
-        },
-        # The recipes of the competition's notebook, on raw pixels.
-        "notebook_brief": {
-            "model": "brief",
-            "epochs": 100,
-            "optimizer": "adam",
-            "learning_rate": 1e-3,
-            "schedule": "constant",
-            "normalization": "none",
-        },
-        "notebook_deeper": {
-            "model": "deeper",
-            "epochs": 100,
-            "optimizer": "adam",
-            "learning_rate": 1e-3,
-            "schedule": "constant",
-            "normalization": "none",
-        },
+        # kit train fashion_mnist: test 93.31 %, standard deviation 0.22 over seeds 0, 1, 2 (each its own split;
+        # 6,000 test rows a seed). Chosen on validation rows. Some 4 minutes on two busy cores. docs/results.md
+        "deeper": {"model": "deeper", **_FAST},
+        "brief": {"model": "brief", **_FAST},  # not measured yet
+        # kit train fashion_mnist --recipe notebook_elastic: test 92.02 % (91.30 to 92.68), seed 0, 6,000 rows; the
+        # notebook reached 91.32, probably not from scratch. The other two were not measured here; it reached
+        # 89.57 (brief) and 91.77 (deeper).
         "notebook_elastic": {
             "model": "deeper",
             "epochs": 100,
@@ -207,5 +195,7 @@ COMPETITION = Competition(
             "augment": "elastic((10, 12), sigma=3)|shift(height=2, width=0)|flip",
             "normalization": "none",
         },
+        "notebook_brief": {"model": "brief", **_NOTEBOOK},
+        "notebook_deeper": {"model": "deeper", **_NOTEBOOK},
     },
 )

@@ -26,8 +26,10 @@ def batch_rows(order: np.ndarray, step: int, batch_size: int) -> np.ndarray:
     return order[start : start + size]
 
 
-def batches(images: Images, rows: np.ndarray, batch_size: int, seed: int, epochs: int) -> Iterator[tuple[dict]]:
-    """All batches of a run, epoch after epoch, in the form that ``TrainingStep`` takes.
+def epoch_batches(
+    images: Images, rows: np.ndarray, batch_size: int, seed: int, epoch: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """The batches of one epoch, in the form that ``TrainingStep`` takes.
 
     Yields:
         ``pixels`` uint8 (batch, height, width, channels), ``labels`` int64 (batch,) and ``seed`` uint32 (batch, 2):
@@ -35,15 +37,12 @@ def batches(images: Images, rows: np.ndarray, batch_size: int, seed: int, epochs
     """
     if images.labels is None:
         raise ValueError("training needs labels")
-    for epoch in range(epochs):
-        order = rows[epoch_order(len(rows), seed, epoch)]
-        for step in range(steps_per_epoch(len(rows), batch_size)):
-            chosen = batch_rows(order, step, batch_size)
-            state = np.random.SeedSequence([seed, epoch, step]).generate_state(2)
-            yield (
-                {
-                    "pixels": images.pixels[chosen],
-                    "labels": images.labels[chosen],
-                    "seed": np.broadcast_to(state, (len(chosen), 2)),
-                },
-            )
+    order = rows[epoch_order(len(rows), seed, epoch)]
+    for step in range(steps_per_epoch(len(rows), batch_size)):
+        chosen = batch_rows(order, step, batch_size)
+        state = np.random.SeedSequence([seed, epoch, step]).generate_state(2)
+        yield {
+            "pixels": images.pixels[chosen],
+            "labels": images.labels[chosen],
+            "seed": np.broadcast_to(state, (len(chosen), 2)),
+        }

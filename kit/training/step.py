@@ -10,9 +10,9 @@ from kit.training.augment import augmentation
 
 
 def training_step(classifier: Any, augment: str, num_classes: int) -> Any:
-    """Wrap a classifier (float32 pixels -> logits) for ``fit``, on any Keras backend.
+    """Wrap a classifier (float32 pixels -> logits) for training, on any Keras backend.
 
-    The wrapper takes ``{"pixels", "labels", "seed"}`` as ``kit.training.batches`` yields them. Its generator is set
+    The wrapper takes ``{"pixels", "labels", "seed"}`` as ``epoch_batches`` yields them. Its generator is set
     from the batch's ``seed``, so that what a step draws depends on (seed, epoch, step) alone.
     """
     import keras

@@ -15,7 +15,7 @@ from kit.errors import RunError
 from kit.files import replacing
 from kit.models.build import Architecture, build_classifier, build_predictor
 from kit.scoring.metrics import log_loss, score
-from kit.training.batches import batches, steps_per_epoch
+from kit.training.batches import epoch_batches, steps_per_epoch
 from kit.training.events import Epoch, Listener
 from kit.training.normalization import NORMALIZATIONS
 from kit.training.optimizers import OPTIMIZERS
@@ -53,133 +53,123 @@ def train_fold(images: Images, task: Task, listener: Listener) -> dict[str, Any]
     """
     import keras
 
-    recipe = task.recipe
     keras.backend.clear_session()
-    keras.utils.set_random_seed(recipe.seed)  # Keras draws initial weights and dropout from global generators
-    architecture = _architecture(images, task)
-    classifier = build_classifier(architecture, task.switches.precision)
-    steps = steps_per_epoch(len(task.fold.train), recipe.batch_size)
-    rates = learning_rates(recipe.schedule, recipe.learning_rate, recipe.epochs, steps)
-
-    model = training_step(classifier, recipe.augment, task.num_classes)
-    optimizer = OPTIMIZERS.bind_one(recipe.optimizer)(rate_table(rates))
-    if task.switches.precision == "float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients would become zero
-    model.compile(optimizer, jit_compile=task.switches.jit_compile)
-    classifier.compile(jit_compile=task.switches.jit_compile)  # for predict_on_batch
-    task.directory.write_architecture(architecture)
-    monitor = _monitor(_Validation(images, task, classifier, rates), listener)
+    keras.utils.set_random_seed(task.recipe.seed)  # Keras draws initial weights and dropout from global generators
+    training = _prepare(images, task)
+    history: list[Epoch] = []
     try:
-        model.fit(
-            batches(images, task.fold.train, recipe.batch_size, recipe.seed, recipe.epochs),
-            steps_per_epoch=steps,
-            epochs=recipe.epochs,
-            callbacks=[monitor],
-            shuffle=False,
-            verbose=0,
-        )
+        for epoch in range(task.recipe.epochs):
+            history.append(_train_epoch(training, epoch, listener))
+            _keep(training, history)
+            listener.epoch_ended(history[-1])
+            if not listener.keep_going():
+                break
     except RunError:
-        if monitor.validation.history:
-            _finish(images, task, architecture, monitor.validation)
+        if history:
+            _score(training, history)
         raise
-    return _finish(images, task, architecture, monitor.validation)
+    return _score(training, history)
 
 
-def _architecture(images: Images, task: Task) -> Architecture:
-    normalization = NORMALIZATIONS.bind_one(task.recipe.normalization)
-    scale, offset = normalization(images.pixels, task.fold.train)
-    return Architecture(
-        model=task.recipe.model,
+@dataclass(frozen=True)
+class _Training:
+    """A fold under way."""
+
+    images: Images
+    task: Task
+    classifier: Any  # Keras model: raw pixels -> logits
+    step: Any  # Keras model: batch -> loss, around the classifier
+    rates: np.ndarray  # float32 (epochs * steps,)
+    steps: int  # an epoch
+
+    @property
+    def batch_size(self) -> int:
+        return min(self.task.recipe.batch_size, len(self.task.fold.train))
+
+
+def _prepare(images: Images, task: Task) -> _Training:
+    """Build and compile the model, and write what its weights will need around them."""
+    import keras
+
+    recipe = task.recipe
+    scale, offset = NORMALIZATIONS.bind_one(recipe.normalization)(images.pixels, task.fold.train)
+    architecture = Architecture(
+        model=recipe.model,
         image_shape=images.pixels.shape[1:],
         num_classes=task.num_classes,
         scale=tuple(scale.tolist()),
         offset=tuple(offset.tolist()),
     )
+    task.directory.write_architecture(architecture)
+    classifier = build_classifier(architecture, task.switches.precision)
+    steps = steps_per_epoch(len(task.fold.train), recipe.batch_size)
+    rates = learning_rates(recipe.schedule, recipe.learning_rate, recipe.epochs, steps)
+    optimizer = OPTIMIZERS.bind_one(recipe.optimizer)(rate_table(rates))
+    if task.switches.precision == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients would become zero
+    step = training_step(classifier, recipe.augment, task.num_classes)
+    step.compile(optimizer, jit_compile=task.switches.jit_compile)
+    classifier.compile(jit_compile=task.switches.jit_compile)  # for predict_on_batch
+    return _Training(images, task, classifier, step, rates, steps)
 
 
-class _Validation:
-    """What happens between epochs: score the validation rows, keep weights and history on disk."""
+def _train_epoch(training: _Training, number: int, listener: Listener) -> Epoch:
+    """Train one epoch, counted from 0, and score the validation rows after it.
 
-    def __init__(self, images: Images, task: Task, classifier: Any, rates: np.ndarray) -> None:
-        self.task = task
-        self.classifier = classifier
-        self.rates = rates
-        self.pixels, self.labels = _rows(images, task.fold.validation)
-        self.history: list[Epoch] = []
-
-    @property
-    def best(self) -> Epoch:
-        """The first epoch of the highest validation accuracy."""
-        return max(self.history, key=lambda epoch: epoch.validation_accuracy)
-
-    def epoch_ended(self, steps: int, loss: float, accuracy: float, seconds: float) -> Epoch:
-        probabilities = predict_probabilities(self.classifier, self.pixels, logits=True)
-        batch_size = min(self.task.recipe.batch_size, len(self.task.fold.train))
-        steps_before = sum(epoch.steps for epoch in self.history)
-        epoch = Epoch(
-            epoch=len(self.history) + 1,
-            steps=steps,
-            learning_rate=float(self.rates[steps_before + steps - 1]),
-            loss=loss,
-            accuracy=accuracy,
-            validation_loss=log_loss(probabilities, self.labels),
-            validation_accuracy=float((probabilities.argmax(axis=1) == self.labels).mean()),
-            seconds=seconds,
-            images_per_second=steps * batch_size / seconds,
-        )
-        self.history.append(epoch)
-        directory = self.task.directory
-        save_weights(self.classifier, directory, "last")
-        if self.best is epoch:
-            save_weights(self.classifier, directory, "best")
-        directory.write_history(self.history)
-        return epoch
-
-
-def _monitor(validation: _Validation, listener: Listener) -> Any:
-    import keras
-
-    class Monitor(keras.callbacks.Callback):
-        """Passes Keras's events on, and stops the training when it should."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.validation = validation
-            self.steps = 0
-            self.started = 0.0
-
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self.steps = 0
-            self.started = time.perf_counter()
-
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.steps += 1
-            loss = float(logs["loss"])
-            epoch = len(validation.history) + 1
-            if not math.isfinite(loss):
-                rate = validation.rates[sum(e.steps for e in validation.history) + self.steps - 1]
-                raise RunError(
-                    f"the loss became {loss} in epoch {epoch}, step {self.steps}, at learning rate {rate:.3g}: "
-                    "try a lower --learning-rate or a longer warm-up"
-                )
-            listener.batch_ended(epoch, self.steps, loss)
-            if not listener.keep_going():
-                self.model.stop_training = True
-
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            seconds = time.perf_counter() - self.started
-            listener.epoch_ended(
-                validation.epoch_ended(self.steps, float(logs["loss"]), float(logs["accuracy"]), seconds)
+    Batches go to ``train_on_batch`` one by one. ``fit`` would wrap them into a tf.data pipeline, whose autotuning
+    thread was seen to hold up the end of every second training for up to 20 seconds.
+    """
+    recipe, fold = training.task.recipe, training.task.fold
+    totals = np.zeros(2)
+    started = time.perf_counter()
+    for step, batch in enumerate(epoch_batches(training.images, fold.train, recipe.batch_size, recipe.seed, number), 1):
+        logs = training.step.train_on_batch(batch, return_dict=True)
+        totals += (logs["loss"], logs["accuracy"])
+        rate = float(training.rates[number * training.steps + step - 1])
+        if not math.isfinite(totals[0]):
+            raise RunError(
+                f"the loss became {logs['loss']} in epoch {number + 1}, step {step}, at learning rate {rate:.3g}: "
+                "try a lower --learning-rate or a longer warm-up"
             )
+        listener.batch_ended(number + 1, step, totals[0] / step)
+        if not listener.keep_going():
+            break
+    seconds = time.perf_counter() - started
+    pixels, labels = _rows(training.images, fold.validation)
+    probabilities = predict_probabilities(training.classifier, pixels, logits=True)
+    return Epoch(
+        epoch=number + 1,
+        steps=step,
+        learning_rate=rate,
+        loss=totals[0] / step,
+        accuracy=totals[1] / step,
+        validation_loss=log_loss(probabilities, labels),
+        validation_accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
+        seconds=seconds,
+        images_per_second=step * training.batch_size / seconds,
+    )
 
-    return Monitor()
+
+def _best(history: list[Epoch]) -> Epoch:
+    """The first epoch of the highest validation accuracy."""
+    return max(history, key=lambda epoch: epoch.validation_accuracy)
 
 
-def _finish(images: Images, task: Task, architecture: Architecture, validation: _Validation) -> dict[str, Any]:
+def _keep(training: _Training, history: list[Epoch]) -> None:
+    """Put the weights of the epoch that just ended, and the history up to it, on disk."""
+    directory = training.task.directory
+    save_weights(training.classifier, directory, "last")
+    if _best(history) is history[-1]:
+        save_weights(training.classifier, directory, "best")
+    directory.write_history(history)
+
+
+def _score(training: _Training, history: list[Epoch]) -> dict[str, Any]:
     """Score the weights that the recipe keeps, in the float32 form that is exported."""
+    images, task = training.images, training.task
     predictor = load_predictor(task.directory, task.recipe.keep)
-    history, best = validation.history, validation.best
-    ended_early = sum(epoch.steps for epoch in history) < len(validation.rates)
+    best = _best(history)
+    ended_early = sum(epoch.steps for epoch in history) < len(training.rates)
     scores: dict[str, Any] = {
         "epochs": len(history),
         "planned_epochs": task.recipe.epochs,

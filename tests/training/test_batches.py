@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.data.images import Images
-from kit.training.batches import batch_rows, batches, epoch_order, steps_per_epoch
+from kit.training.batches import batch_rows, epoch_batches, epoch_order, steps_per_epoch
 
 
 @given(rows=st.integers(1, 200), batch_size=st.integers(1, 250), seed=st.integers(0, 2**32 - 1))
@@ -24,7 +24,7 @@ def images(rows: int = 50) -> Images:
 
 def take(seed: int, epochs: int = 3) -> list[dict]:
     rows = np.arange(5, 45)
-    return [batch for (batch,) in batches(images(), rows, 8, seed, epochs)]
+    return [batch for epoch in range(epochs) for batch in epoch_batches(images(), rows, 8, seed, epoch)]
 
 
 def test_batches_are_a_function_of_the_seed() -> None:
