@@ -9,7 +9,9 @@ Images: Xiao, Rasul and Vollgraf, "Fashion-MNIST" (arXiv 1708.07747). The compet
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,12 @@ def _convert_test(source: Path, directory: Path) -> None:
 
 
 def _column(arrays: dict[str, np.ndarray], name: str, source: Path) -> np.ndarray:
+    other, other_file = ("id", TEST_FILE) if name == "target" else ("target", TRAIN_FILE)
+    if name not in arrays and name != "features" and other in arrays:
+        raise DataError(
+            f"{source} has {other!r} instead of {name!r}: it looks like {other_file} under this name; "
+            "give each file its own name"
+        )
     if name not in arrays:
         raise DataError(f"{source} has no {name!r}: it holds {', '.join(arrays)}, expected features and target or id")
     column = arrays[name]
@@ -134,7 +142,8 @@ def _download(directory: Path) -> Any:
     from keras.datasets import fashion_mnist
 
     try:
-        return fashion_mnist.load_data()
+        with contextlib.redirect_stdout(sys.stderr):  # Keras prints the address and the progress
+            return fashion_mnist.load_data()
     except Exception as error:  # noqa: BLE001  Keras raises bare Exceptions for a failed download
         raise DataError(
             f"no {NAME} files in {directory}, and the original data set cannot be downloaded "
@@ -177,6 +186,7 @@ COMPETITION = Competition(
     load_train=load_train,
     load_test=load_test,
     sample_submission=sample_submission,
+    files=(TRAIN_FILE, TEST_FILE),
     prepare=prepare,
     recipes={
         # kit train fashion_mnist: test 93.31 %, standard deviation 0.22 over seeds 0, 1, 2 (each its own split;

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competitions import load_competition
-from kit.errors import ModelFileError, RecipeError, RunError
-from kit.training.events import Listener
+from kit.errors import DataError, ModelFileError, RecipeError, RunError
+from kit.training.events import Broadcast, Listener
 from kit.training.runs import FoldDirectory, RunDirectory, newest_run
 from kit.version import __version__
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 StrPath = str | os.PathLike[str]
 
-_NOTHING_TRAINED = "the run {} has no scored model: its training was cut off; its log.txt says where"
+_NOTHING_TRAINED = (
+    "the run {} has no scored model: its training was cut off before its end (log.txt and history.csv in it say "
+    "where); train again, with fewer --epochs if time is short"
+)
 
 
 def train(
@@ -63,7 +66,7 @@ def train(
     from kit.data.folds import make_split
     from kit.data.locate import data_root
     from kit.training.recipe import model_name
-    from kit.training.session import train_run
+    from kit.training.session import interruptible, train_run
     from kit.training.summary import run_context
     from kit.training.switches import resolve_switches
     from kit.training.trainer import Task
@@ -84,14 +87,15 @@ def train(
     parts = split.make_folds(images, plan.seed)
 
     run = RunDirectory.create(Path(out), task.name, model_name(plan.model), name)
-    run.write_recipe(plan.to_dict(), run_context(plan, switches, images, data_root(data)))
+    run.write_recipe(plan.to_dict(), run_context(plan, switches, images, data_root(data) if task.files else None))
     run.write_split(parts, plan.split, plan.seed)
     tasks = [
         Task(plan, switches, number, parts[number], len(task.label_values), run.fold(number, len(parts)))
         for number in (range(len(parts)) if fold is None else [fold])
     ]
-    train_run(run, images, tasks, listener or Listener())
-    export(run)
+    with interruptible() as interrupt:  # the export too: TensorFlow would answer an interrupt with a SystemError
+        train_run(run, images, tasks, Broadcast(listener or Listener(), interrupt))
+        export(run)
     return run
 
 
@@ -195,18 +199,26 @@ def _training_images(saved: dict[str, Any], competition: Competition) -> Images:
     """
     from kit.training.summary import images_hash
 
-    images = competition.load_train(_saved_data(saved))
+    images = competition.load_train(_saved_data(saved, "set KIT_DATA to where they are now"))
     if images_hash(images) != saved["images"]["hash"]:
         raise RunError(
-            f"the {competition.name} images are not those that this run was trained on "
-            f"(from {saved['data']}): put them back, or set KIT_DATA to where they are now"
+            f"the {competition.name} images are not those that this run was trained on: put those back into "
+            f"{saved['data']}"
         )
     return images
 
 
-def _saved_data(saved: dict[str, Any]) -> Path | None:
-    """Where a run found its data, if that is still there."""
-    return Path(saved["data"]) if saved["data"] and Path(saved["data"]).is_dir() else None
+def _saved_data(saved: dict[str, Any], fix: str) -> Path | None:
+    """Where a run found its data; None, which is where data is looked for by default, if KIT_DATA replaces it.
+
+    Raises:
+        DataError: it is gone, and nothing replaces it. Other data must not be taken for it.
+    """
+    if saved["data"] is None or Path(saved["data"]).is_dir():
+        return saved["data"] and Path(saved["data"])
+    if not os.environ.get("KIT_DATA"):
+        raise DataError(f"this run was trained on the files in {saved['data']}, which is gone: {fix}")
+    return None
 
 
 def _model_card(fold: FoldDirectory, competition: Competition, saved: dict[str, Any]) -> Any:
@@ -229,10 +241,13 @@ def _model_card(fold: FoldDirectory, competition: Competition, saved: dict[str, 
 
 
 def _export_in_child(run: RunDirectory) -> list[Exported]:
-    """Export in a process of its own, so that this one need not load TensorFlow."""
+    """Export in a process of its own, so that this one need not load TensorFlow.
+
+    ``-P`` keeps the working directory off its path: a user's random.py is not Python's.
+    """
     from kit.deploy.export import Exported
 
-    command = [sys.executable, "-m", "kit", "export", str(run.path), "--json"]
+    command = [sys.executable, "-P", "-m", "kit", "export", str(run.path), "--json"]
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode:
@@ -283,7 +298,7 @@ def predict(
     competition = load_competition(loaded[0].card.competition)
     directory = Path(data) if data is not None else None
     if directory is None and isinstance(sources[0], RunDirectory):
-        directory = _saved_data(sources[0].read_recipe())
+        directory = _saved_data(sources[0].read_recipe(), "name their directory with --data")
     images = competition.load_test(directory)
     header = (competition.id_column, competition.target_column)
     expected = expected_submission(

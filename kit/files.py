@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -16,22 +17,39 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Until then, and after an error, whatever was at ``path`` is still there. The scratch file lies in a
     directory of its own beside ``path`` (same file system, so that the last step is a rename) and keeps
-    the name, because some writers look at the suffix.
+    the name, because some writers look at the suffix. A symbolic link stays one: the file that it leads to
+    is replaced.
+
+    Raises:
+        OSError: nothing can be written there; ``strerror`` says why.
     """
-    missing = [parent for parent in path.parents if not parent.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _refuse_what_is_no_file(path)
+    target = Path(os.path.realpath(path))
+    missing = [parent for parent in target.parents if not parent.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as directory:
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as directory:
             scratch = Path(directory) / path.name
             yield scratch
             with scratch.open("rb+") as file:
                 os.fsync(file.fileno())
-            scratch.replace(path)
+            scratch.replace(target)
     except BaseException:
         for parent in missing:
             with contextlib.suppress(OSError):  # somebody else uses it by now
                 parent.rmdir()
         raise
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """A rename would put a file in the place of a pipe or a device without a word."""
+    for parent in path.parents:
+        if parent.exists() and not parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{parent} is a file, not a directory", str(path))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a directory, not a file", str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a regular file", str(path))
 
 
 def write_text(path: Path, text: str) -> None:

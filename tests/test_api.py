@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,27 @@ def test_a_run_that_failed_keeps_the_epochs_before(tiny: Competition, monkeypatc
     assert kit.export(run)[0].labels_that_differ == 0
 
 
+def test_a_full_disk_is_told_and_the_epochs_before_are_kept(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(".")
+    left = [usage, usage, usage._replace(free=1000)]  # asked before last, best; then before last again
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: left.pop(0) if left else usage)
+    with pytest.raises(kit.KitError, match=r"cannot write .*last.weights.h5: 0.0 MB are free, .* MB are needed; free"):
+        kit.train("tiny", epochs=3, name="run")
+    run = kit.api.RunDirectory(Path("runs/tiny/run"))
+    assert run.read_metrics()["status"] == "failed"
+    assert kit.export(run)[0].labels_that_differ == 0
+
+
+def test_weights_that_answer_nothing_are_a_failure(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last step of a run may diverge without a loss that tells it."""
+    nothing = np.full((9, 3), np.nan, np.float32)
+    monkeypatch.setattr("kit.training.trainer.predict_probabilities", lambda model, pixels, logits=False: nothing)
+    with pytest.raises(kit.KitError, match="validation rows with probabilities that are not numbers: its training div"):
+        kit.train("tiny", epochs=1, name="run")
+    assert not list(Path("runs").glob("*/*/model.onnx"))
+    assert not Path("runs/tiny/run/metrics.json").exists()
+
+
 def test_export_and_report_want_the_images_of_the_run(tiny: Competition) -> None:
     run = kit.train("tiny", epochs=1)
     object.__setattr__(tiny, "load_train", lambda data: striped_images(90, seed=5))
@@ -100,12 +122,16 @@ def test_predict_looks_where_the_run_found_its_data(tiny: Competition, tmp_path:
     asked = []
     load = tiny.load_test
     object.__setattr__(tiny, "load_test", lambda data: asked.append(data) or load(data))
+    object.__setattr__(tiny, "files", ("train.npy",))
     (tmp_path / "mine").mkdir()
     run = kit.train("tiny", epochs=1, data="mine")
     kit.predict(run, out="a.csv")
     kit.predict(run, out="b.csv", data=tmp_path)
     kit.predict(run.path / "model.onnx", out="c.csv")
     assert asked == [tmp_path / "mine", tmp_path, None]
+    (tmp_path / "mine").rmdir()
+    with pytest.raises(kit.KitError, match=r"trained on the files in .*mine, which is gone: name their directory with"):
+        kit.predict(run, out="d.csv")
 
 
 def test_the_same_words_as_the_command_line(tiny: Competition) -> None:

@@ -22,6 +22,8 @@ def prepare(
 ) -> None:
     """Download the public data set behind a competition and write the competition's files from it."""
     from kit import api
+    from kit.cli.quiet import import_keras_quietly
 
+    import_keras_quietly()  # the data sets come through Keras
     for path in api.prepare(competition, out):
         typer.echo(path)

@@ -12,11 +12,13 @@ import typer
 
 from kit.cli.format import print_json
 
+DEFAULT_RUNS = Path("runs")
+
 
 def export(
-    run: Annotated[Path | None, typer.Argument(help="A run; by default the newest.")] = None,
+    run: Annotated[Path | None, typer.Argument(help="A run; by default the newest finished run.")] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX, the only format.")] = True,
-    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = DEFAULT_RUNS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a trained run as one ONNX file a fold, checked against the trained model on real images."""
@@ -34,19 +36,19 @@ def export(
             f"{exported.largest_difference:.1e} and {exported.labels_that_differ} other labels "
             f"on {exported.images} images"
         )
-    of_run = [str(run)] if run else []
-    typer.echo(f"next  {shlex.join(['kit', 'predict', *of_run, '--out', 'submissions/run.csv'])}")
+    which = [str(run)] if run else ["--runs", str(runs)] if runs != DEFAULT_RUNS else []
+    typer.echo(f"next  {shlex.join(['kit', 'predict', *which, '--out', 'submissions/run.csv'])}")
 
 
 def predict(
     models: Annotated[
         list[Path] | None,
-        typer.Argument(help="Runs or ONNX files, each model counting the same; by default the newest run."),
+        typer.Argument(help="Runs or ONNX files, each model counting the same; by default the newest finished run."),
     ] = None,
     out: Annotated[Path, typer.Option(help="The CSV to write.")] = Path("submissions/run.csv"),
     data: Annotated[Path | None, typer.Option(help="Directory with the competition's files.")] = None,
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = DEFAULT_RUNS,
 ) -> None:
     """Predict the test images and write a submission that was checked. Several models, or folds, are averaged."""
     from kit import api

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,22 +11,35 @@ import typer
 from kit.cli.format import percent, print_json, print_table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEFAULT_RUNS = Path("runs")
 
 
 def runs(
     competition: Annotated[str | None, typer.Argument(help="Only runs of this competition.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> None:
     """List runs, best first within each competition, by accuracy on validated rows."""
+    from competitions import competition_names
+    from kit.errors import RecipeError, RunError
+    from kit.registry import unknown_name
     from kit.training.runs import find_runs
 
-    rows = [_run_row(run) for run in find_runs(runs) if competition in (None, run.path.parent.name)]
+    if runs != DEFAULT_RUNS and not runs.is_dir():
+        raise RunError(f"--runs {runs} is not a directory: name the one that kit train has as --out")
+    found = list(find_runs(runs))
+    known = {*competition_names(), *(run.path.parent.name for run in found)}
+    if competition not in (None, *known):
+        raise RecipeError(unknown_name("competition", str(competition), sorted(known)))
+    rows = [_run_row(run) for run in found if competition in (None, run.path.parent.name)]
     rows.sort(key=lambda row: (row["competition"], row["score"] is None, -(row["score"] or 0)))
     if as_json:
         return print_json(rows)
     if not rows:
-        return typer.echo(f"no runs in {runs}: train one with 'kit train digits'")
+        return typer.echo(
+            f"no runs{f' of {competition}' if competition else ''} in {runs}: "
+            f"train one with 'kit train {competition or 'digits'}'"
+        )
     print_table(
         ["run", "score", "scored on", "selected", "test", "epochs", "seconds", "status"],
         [
@@ -50,17 +64,29 @@ def _run_row(run: Any) -> dict[str, Any]:
 
     row: dict[str, Any] = dict.fromkeys(("model", "score", "scored_on", "selected", "test", "epochs", "seconds"))
     row |= {"run": str(run.path), "competition": run.path.parent.name, "status": "unfinished"}
+    if not run.is_finished:
+        return row
     try:
         recipe, metrics = run.read_recipe()["recipe"], run.read_metrics()
         validated = metrics.get("validation") or metrics["out_of_fold"]
-        return row | {
+        read = row | {
             "model": recipe["model"],
             "selected": validated["selected"],
             "test": metrics["test"]["accuracy"] if "test" in metrics else None,
             **{name: metrics[name] for name in ("score", "scored_on", "epochs", "seconds", "status")},
         }
-    except (RunError, KeyError, TypeError):
-        return row
+    except (RunError, LookupError, TypeError, AttributeError):
+        return row | {"status": "damaged"}
+    return read if _is_listable(read) else row | {"status": "damaged"}
+
+
+def _is_listable(row: dict[str, Any]) -> bool:
+    """Whether every value is of the kind that the table and its order need."""
+    numbers = [row["score"], row["epochs"], row["seconds"], *([row["test"]] if row["test"] is not None else [])]
+    texts = [row[name] for name in ("model", "scored_on", "status")]
+    return all(type(number) in (int, float) and math.isfinite(number) for number in numbers) and all(
+        isinstance(text, str) for text in texts
+    )
 
 
 def competitions(as_json: Json = False) -> None:

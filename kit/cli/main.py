@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -54,6 +55,23 @@ def main() -> None:
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        reason = str(error.strerror or error or type(error).__name__).splitlines()[0]
+        print(f"kit: {error.filename or 'output'}: {reason}", file=sys.stderr)
+        _drop_unwritten_output()
+        sys.exit(2)
+    except SystemExit as stop:
+        if stop.code == 130:  # Typer makes this of a Ctrl-C, without a word
+            print("kit: interrupted", file=sys.stderr)
+        raise
     except KeyboardInterrupt:
         print("kit: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _drop_unwritten_output() -> None:
+    """Python would try once more at its end, and tell of the same failure at length."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = io.StringIO()

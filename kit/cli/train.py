@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -62,7 +63,8 @@ def train(
     metrics = run.read_metrics()
     _print_scores(metrics)
     typer.echo(f"run         {run.path}")
-    typer.echo(f"next        kit predict {run.path} --out submissions/{run.path.name}.csv")
+    command = ["kit", "predict", str(run.path), "--out", f"submissions/{run.path.name}.csv"]
+    typer.echo(f"next        {shlex.join(command)}")
     if metrics["status"] == "interrupted":
         raise typer.Exit(130)
 

@@ -81,7 +81,7 @@ def deal(images: Images, hands: int, seed: int) -> np.ndarray:
     if images.labels is None:
         raise DataError("only labelled images can be split")
     if len(images) < hands:
-        raise DataError(f"{len(images)} images cannot be split into {hands} parts")
+        raise DataError(f"{len(images)} labelled images cannot be split into {hands} parts: get at least {hands}")
     keys = row_keys(images.pixels, seed)
     first_key = {label: keys[images.labels == label].min() for label in np.unique(images.labels).tolist()}
     rank = {label: place for place, label in enumerate(sorted(first_key, key=first_key.__getitem__))}

@@ -62,6 +62,7 @@ class Competition:
     sample_submission: Callable[[Path | None], Path | None] = lambda data: None
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_model: str = "deeper"
+    files: tuple[str, ...] = ()  # what it reads from a data directory; nothing if it is embedded
     id_column: str = "id"
     target_column: str = "target"
     prepare: Callable[[Path], list[Path]] | None = None

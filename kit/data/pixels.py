@@ -24,7 +24,9 @@ def write_as_uint8(features: np.ndarray, shape: tuple[int, int, int], path: Path
     Raises:
         DataError: another shape, or values that are neither 0..255 nor 0..1.
     """
-    if features.shape[1:] not in (shape, shape[:-1] if shape[-1] == 1 else shape) or not len(features):
+    if features.ndim and not len(features):
+        raise DataError(f"{source}: received no images, expected at least one row")
+    if features.shape[1:] not in (shape, shape[:-1] if shape[-1] == 1 else shape):
         raise DataError(f"{source}: received shape {features.shape}, expected (rows, {', '.join(map(str, shape))})")
     if features.dtype.kind not in "biuf":
         raise DataError(f"{source}: received {features.dtype} values, expected numbers 0..255 or 0..1")
@@ -32,14 +34,13 @@ def write_as_uint8(features: np.ndarray, shape: tuple[int, int, int], path: Path
     if low < 0 or high > 255:
         raise DataError(f"{source}: received values from {low:g} to {high:g}, expected 0..255 or 0..1")
     factor = 255 if high <= 1 else 1
-    target = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(features), *shape))
-    start = 0
-    for window in windows(features, ROWS_AT_A_TIME):
-        stop = start + len(window)
-        scaled = window if factor == 1 else window * float(factor)
-        target[start:stop] = np.rint(scaled).reshape(-1, *shape)
-        start = stop
-    target.flush()
+    # Not through a memory map: on a full disk that would end the process without a word.
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(features), *shape)}
+        np.lib.format.write_array_header_2_0(file, header)
+        for window in windows(features, ROWS_AT_A_TIME):
+            scaled = window if factor == 1 else window * float(factor)
+            file.write(np.rint(scaled).astype(np.uint8).tobytes())
 
 
 def _range(features: np.ndarray, source: str) -> tuple[float, float]:

@@ -41,22 +41,33 @@ def export_onnx(predictor: Any, card: ModelCard, images: np.ndarray, path: Path)
         path: where the file goes.
 
     Raises:
-        ModelFileError: an output differs by more than ``TOLERANCE``; nothing was written then.
+        ModelFileError: an output differs by more than ``TOLERANCE`` or is not a number, or the file cannot be
+            written; what was at ``path`` still is.
     """
     import keras
 
     pixels = images[np.linspace(0, len(images) - 1, min(CHECKED_IMAGES, len(images))).astype(int)]
     with keras.device("cpu:0"):  # a GPU may round float32 products to 10 bits
         expected = np.asarray(predictor.predict_on_batch(pixels))  # first: Keras exports only what was called once
-    with replacing(path) as scratch:
-        _convert(predictor, scratch)
-        _describe(scratch, card)
-        exported = _compare(scratch, pixels, expected)
-        if not exported.largest_difference <= TOLERANCE:  # also when it is not a number
-            raise ModelFileError(
-                f"the exported model differs from the trained one by {exported.largest_difference:.2g} "
-                f"on {exported.images} images, expected at most {TOLERANCE:g}; {path} was not written"
-            )
+    if not np.isfinite(expected).all():
+        raise ModelFileError(
+            f"the trained model's probabilities are not numbers, so that {path} was not written: "
+            "the training diverged; train again with a lower --learning-rate"
+        )
+    try:
+        with replacing(path) as scratch:
+            _convert(predictor, scratch)
+            _describe(scratch, card)
+            exported = _compare(scratch, pixels, expected)
+            if not exported.largest_difference <= TOLERANCE:  # also when it is not a number
+                raise ModelFileError(
+                    f"the exported model differs from the trained one by {exported.largest_difference:.2g} "
+                    f"on {exported.images} images, expected at most {TOLERANCE:g}; {path} was not written"
+                )
+    except OSError as error:
+        raise ModelFileError(
+            f"cannot write {path}: {error.strerror or error}; mend that and run kit export again"
+        ) from None
     return replace(exported, path=path)
 
 

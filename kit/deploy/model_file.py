@@ -49,8 +49,10 @@ class ModelCard:
         except ValueError:
             values = {}
         lists, texts = ("class_names", "label_values", "input_shape"), ("competition", "id_column", "target_column")
-        if not all(isinstance(values.get(n), list) for n in lists) or not all(
-            isinstance(values.get(n), str) for n in texts
+        if (
+            not all(isinstance(values.get(n), list) for n in lists)
+            or not all(isinstance(values.get(n), str) for n in texts)
+            or not all(type(value) in (int, str) for value in values["label_values"])
         ):
             raise ModelFileError(f"{path} has damaged metadata: export it again with kit export")
         tuples: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
@@ -66,6 +68,12 @@ class Model:
     provider: str  # cuda or cpu
     session: Any
 
+    @property
+    def num_outputs(self) -> int | None:
+        """Probabilities an image, None where the file leaves that open."""
+        shape = self.session.get_outputs()[0].shape
+        return shape[-1] if shape and isinstance(shape[-1], int) else None
+
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 (batch, height, width, channels) -> float32 (batch, classes)."""
         return self.session.run(None, {self.session.get_inputs()[0].name: pixels})[0]
@@ -79,10 +87,16 @@ def load_model(path: Path, provider: str = "auto") -> Model:
         provider: ``auto`` takes the fastest that works here; ``cuda`` or ``cpu`` takes that one or fails.
 
     Raises:
-        ModelFileError: the file is missing, damaged or not kit's, or the provider does not work here.
+        ModelFileError: the file is missing, unreadable, damaged or not kit's, or the provider does not work here.
     """
-    if not path.is_file():
-        raise ModelFileError(f"there is no model file {path}: expected an .onnx file or a run directory")
+    try:
+        if not path.is_file():
+            raise ModelFileError(f"there is no model file {path}: expected an .onnx file or a run directory")
+        path.open("rb").close()  # onnxruntime does not say what keeps it from reading
+    except OSError as error:
+        raise ModelFileError(
+            f"cannot read {path}: {error.strerror or error}; make it readable, or export it again with kit export"
+        ) from None
     if provider not in ("auto", *PROVIDERS):
         raise ModelFileError(f"unknown provider {provider!r}: choose one of auto, {', '.join(PROVIDERS)}")
     name, session = _open_session(path, provider)

@@ -39,8 +39,18 @@ def predict_probabilities(models: Sequence[Model], pixels: np.ndarray) -> np.nda
 
 
 def check_models(models: Sequence[Model], image_shape: tuple[int, ...]) -> None:
+    """Refuse models that do not belong together or do not fit the images.
+
+    Args:
+        image_shape: (height, width, channels).
+    """
     first = models[0]
     for model in models:
+        if model.num_outputs not in (None, len(model.card.label_values)):
+            raise ModelFileError(
+                f"{model.path} gives {model.num_outputs} probabilities an image, but its metadata has "
+                f"{len(model.card.label_values)} label values: export it again with kit export"
+            )
         for name in ("competition", "label_values"):
             mine, other = getattr(model.card, name), getattr(first.card, name)
             if mine != other:

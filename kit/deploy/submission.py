@@ -32,15 +32,28 @@ class Expected:
 def expected_submission(
     header: tuple[str, str], ids: np.ndarray, label_values: Sequence[LabelValue], sample: Path | None
 ) -> Expected:
-    """What to expect: header and ids of the organiser's sample where there is one, else the competition's own."""
-    labels = frozenset(map(str, label_values))
+    """What to expect: the header of the organiser's sample where there is one, else the competition's own.
+
+    Raises:
+        SubmissionError: the sample cannot be read, or its ids are not the test set's.
+    """
+    known, labels = frozenset(map(str, ids.tolist())), frozenset(map(str, label_values))
     if sample is None:
-        return Expected(header, frozenset(map(str, ids.tolist())), labels)
+        return Expected(header, known, labels)
     rows = _read_rows(sample, sample)
     first = next(rows)
     if len(first) != 2:
-        raise SubmissionError(f"{sample} has {len(first)} columns, expected an id and a target column")
-    return Expected((first[0], first[1]), frozenset(row[0] for row in rows if row), labels)
+        raise SubmissionError(
+            f"{sample}: the header is {','.join(first)!r} of {len(first)} columns, expected an id and a target column"
+        )
+    sampled = [row[0] for row in rows if row]
+    problems = _id_problems(missing=sorted(known.difference(sampled)), unknown=[i for i in sampled if i not in known])
+    if problems:
+        raise SubmissionError(
+            f"{sample}: the ids are not the test set's: {problems}; sample and test file do not belong together: "
+            "put those of one competition there, or move the sample away"
+        )
+    return Expected((first[0], first[1]), known, labels)
 
 
 def write_submission(path: Path, ids: np.ndarray, labels: Sequence[LabelValue], expected: Expected) -> Counter[str]:
@@ -57,9 +70,9 @@ def write_submission(path: Path, ids: np.ndarray, labels: Sequence[LabelValue], 
     Raises:
         SubmissionError: the result would not score, or cannot be written; ``path`` is as it was.
     """
-    if path.is_dir():
-        raise SubmissionError(f"--out {path} is a directory: name a CSV file in it")
     try:
+        if path.is_dir():
+            raise SubmissionError(f"--out {path} is a directory: name a CSV file in it")
         with replacing(path) as scratch:
             with scratch.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
@@ -99,15 +112,15 @@ def validate_submission(path: Path, expected: Expected, name: Path | None = None
         else:
             (repeated if row[0] in expected.ids else unknown).append(row[0])
         counts[row[1]] += 1
-    _check_ids(name, missing=sorted(missing), unknown=unknown, repeated=repeated)
+    if problems := _id_problems(missing=sorted(missing), unknown=unknown, repeated=repeated):
+        raise SubmissionError(f"{name}: the ids are not the test set's: {problems}")
     _check_labels(name, counts, expected.labels)
     return counts
 
 
-def _check_ids(name: Path, **problems: list[str]) -> None:
-    found = [f"{len(ids)} {problem} ({', '.join(ids[:5])})" for problem, ids in problems.items() if ids]
-    if found:
-        raise SubmissionError(f"{name}: the ids are not the test set's: {'; '.join(found)}")
+def _id_problems(**problems: list[str]) -> str:
+    """How many ids each problem has, and the first of them; empty where there is none."""
+    return "; ".join(f"{len(ids)} {problem} ({', '.join(ids[:5])})" for problem, ids in problems.items() if ids)
 
 
 def _check_labels(name: Path, counts: Counter[str], allowed: frozenset[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kit.models.catalog import MODELS, Reference
+from kit.models.layers import dropout as drop
 from kit.models.layers import logits
 
 
@@ -36,11 +37,11 @@ def deeper(images: Any, num_classes: int, /, dropout: float = 0.25, momentum: fl
     x = layers.MaxPooling2D()(x)
     x = layers.BatchNormalization(momentum=momentum)(x)
     x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)  # (batch, 14, 14, 64)
-    x = layers.Dropout(dropout)(x)
+    x = drop(x, dropout)
     x = layers.MaxPooling2D()(x)
     x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)  # (batch, 7, 7, 64)
     x = layers.BatchNormalization(momentum=momentum)(x)
-    x = layers.Dropout(dropout)(x)
+    x = drop(x, dropout)
     x = layers.Flatten()(x)
     x = layers.Dense(64, activation="relu")(x)
     return logits(x, num_classes)

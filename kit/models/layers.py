@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+from kit.errors import RecipeError
 
 
 def logits(features: Any, num_classes: int) -> Any:
@@ -13,3 +16,37 @@ def logits(features: Any, num_classes: int) -> Any:
     from keras import layers
 
     return layers.Dense(num_classes, dtype="float32", name="logits")(features)
+
+
+def dropout(features: Any, rate: float) -> Any:
+    """Dropout (Srivastava et al., JMLR 15, 2014) that decides by one random byte a number.
+
+    ``keras.layers.Dropout`` draws a float for each number, which on a CPU took a quarter of the training step of
+    ``deeper``; four decisions from one random word take less than half of that. The rate becomes the nearest
+    256th, and what is kept is scaled to match it.
+    """
+    import keras
+    from keras import ops
+
+    if not 0 <= rate < 1:
+        raise RecipeError(f"dropout is {rate}, expected 0 up to, not including, 1")
+    threshold = min(round(rate * 256), 255)
+    if threshold == 0:
+        return features
+    scale = 256 / (256 - threshold)
+
+    class ByteDropout(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator = keras.random.SeedGenerator()
+
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            if not training:
+                return inputs
+            batch, size = ops.shape(inputs)[0], math.prod(inputs.shape[1:])
+            words = keras.random.randint((batch, -(-size // 4)), -(2**31), 2**31 - 1, "int32", self.generator)
+            draws = ops.reshape(ops.view(words, "uint8"), (batch, -1))[:, :size]
+            kept = ops.reshape(draws >= threshold, ops.shape(inputs))
+            return ops.where(kept, inputs * scale, ops.zeros((), inputs.dtype))
+
+    return ByteDropout()(features)

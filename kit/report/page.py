@@ -21,26 +21,20 @@ def write_report(run: RunDirectory, competition: Competition, images: Images, pa
     """Write the page of a finished run.
 
     Raises:
-        RunError: the run did not finish.
+        RunError: the run did not finish or is damaged, or the page cannot be written.
     """
-    from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
 
     recipe, metrics = run.read_recipe(), run.read_metrics()
     folds = run.trained_folds()
-    predictions = [fold.read_predictions() for fold in folds]
-    labels, probabilities, ids = (
-        np.concatenate([arrays[f"validation_{name}"] for arrays in predictions])
-        for name in ("labels", "probabilities", "ids")
-    )
+    labels, probabilities, ids = _validated(run)
     names = [_class_title(competition, index) for index in range(len(competition.class_names))]
-    page = Environment(loader=PackageLoader("kit.report", "."), autoescape=True).get_template("page.html")
-    text = page.render(
+    text = _render(
+        run.path,
+        recipe,
+        metrics,
         title=f"{competition.name}: {run.path.name}",
         competition=competition.title,
-        recipe=recipe,
-        metrics=metrics,
-        scores=_score_rows(metrics),
         command=shlex.join(["kit", "train", competition.name, "--recipe", str(run.path / "recipe.json")]),
         curves=Markup(figures.curves([fold.read_history() for fold in folds])),
         confusion=Markup(figures.confusion(labels, probabilities.argmax(axis=1), names)),
@@ -53,6 +47,35 @@ def write_report(run: RunDirectory, competition: Competition, images: Images, pa
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from None
     return path
+
+
+def _render(run: Path, recipe: dict[str, Any], metrics: dict[str, Any], **parts: Any) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
+
+    pages = Environment(loader=PackageLoader("kit.report", "."), autoescape=True, undefined=StrictUndefined)
+    try:
+        return pages.get_template("page.html").render(
+            recipe=recipe, metrics=metrics, scores=_score_rows(metrics), **parts
+        )
+    except (UndefinedError, LookupError, TypeError, ValueError) as error:
+        raise RunError(
+            f"the run {run} is damaged: its metrics.json or recipe.json is not what kit train writes "
+            f"({error}); train it anew"
+        ) from None
+
+
+def _validated(run: RunDirectory) -> list[np.ndarray]:
+    """Labels (rows,), probabilities (rows, classes) and ids (rows,) of all rows that some fold was validated on."""
+    predictions = [fold.read_predictions() for fold in run.trained_folds()]
+    try:
+        return [
+            np.concatenate([arrays[f"validation_{name}"] for arrays in predictions])
+            for name in ("labels", "probabilities", "ids")
+        ]
+    except (KeyError, ValueError) as error:
+        raise RunError(
+            f"the run {run.path} is damaged: it has no predictions of validated rows ({error}); train it anew"
+        ) from None
 
 
 def _class_title(competition: Competition, index: int) -> str:

@@ -42,10 +42,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
-            _check_whole(name, getattr(self, name), minimum=1)
-        _check_whole("seed", self.seed, minimum=0)
-        if self.seed >= 2**32:
-            raise RecipeError(f"seed is {self.seed}, expected less than 2**32")
+            _check_whole(name, getattr(self, name), 1, 100_000)
+        _check_whole("seed", self.seed, 0, 2**32 - 1)
         rate = self.learning_rate
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
             raise RecipeError(f"learning_rate is {rate!r}, expected a number above 0")
@@ -96,6 +94,6 @@ def model_name(spec: str) -> str:
     return name
 
 
-def _check_whole(name: str, value: Any, minimum: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise RecipeError(f"{name} is {value!r}, expected a whole number of at least {minimum}")
+def _check_whole(name: str, value: Any, minimum: int, maximum: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        raise RecipeError(f"{name} is {value!r}, expected a whole number from {minimum} to {maximum}")

@@ -17,10 +17,13 @@ and, in the run itself or, with several folds, in fold-0, fold-1, ...:
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,9 +32,13 @@ import numpy as np
 
 from kit.data.folds import SPLIT_VERSION, Fold
 from kit.errors import RunError
-from kit.files import replacing, write_text
+from kit.files import replacing
 from kit.models.build import Architecture
 from kit.training.events import Epoch
+
+_DAMAGED = (  # what the readers of CSV, JSON and NumPy's archives raise for a file that is torn or another's
+    ValueError, TypeError, LookupError, EOFError, RuntimeError, csv.Error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,24 +56,25 @@ class FoldDirectory:
         return self.path / f"{which}.weights.h5"
 
     def write_history(self, epochs: list[Epoch]) -> None:
-        with replacing(self.path / "history.csv") as scratch, scratch.open("w", newline="") as file:
+        with writing(self.path / "history.csv") as scratch, scratch.open("w", newline="") as file:
             writer = csv.DictWriter(file, [field.name for field in fields(Epoch)], lineterminator="\n")
             writer.writeheader()
             writer.writerows(asdict(epoch) for epoch in epochs)
 
     def read_history(self) -> list[Epoch]:
-        with _existing(self.path / "history.csv").open(newline="") as file:
+        with _reading(self.path / "history.csv") as path, path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        kinds: dict[str, Any] = {name: int if name in ("epoch", "steps") else float for name in rows[0]}
-        return [Epoch(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]
+            kinds: dict[str, Any] = {name: int if name in ("epoch", "steps") else float for name in rows[0]}
+            return [Epoch(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]
 
     def write_architecture(self, architecture: Architecture) -> None:
-        write_text(self.path / "architecture.json", json.dumps(asdict(architecture), indent=2))
+        _write_json(self.path / "architecture.json", asdict(architecture))
 
     def read_architecture(self) -> Architecture:
         values = _read_json(self.path / "architecture.json")
         tuples: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        return Architecture(**tuples)
+        with _reading(self.path / "architecture.json"):
+            return Architecture(**tuples)
 
     def write_predictions(self, arrays: dict[str, np.ndarray]) -> None:
         """Keys ``validation_ids``, ``validation_labels``, ``validation_probabilities``, and ``test_`` likewise."""
@@ -76,7 +84,7 @@ class FoldDirectory:
         return _read_arrays(self.path / "predictions.npz")
 
     def write_scores(self, scores: dict[str, Any]) -> None:
-        write_text(self.path / "scores.json", json.dumps(scores, indent=2))
+        _write_json(self.path / "scores.json", scores)
 
     def read_scores(self) -> dict[str, Any]:
         return _read_json(self.path / "scores.json")
@@ -131,14 +139,12 @@ class RunDirectory:
         return self.path / "log.txt"
 
     def write_recipe(self, recipe: dict[str, Any], context: dict[str, Any]) -> None:
-        write_text(self.path / "recipe.json", json.dumps({"recipe": recipe, **context}, indent=2))
+        _write_json(self.path / "recipe.json", {"recipe": recipe, **context})
 
     def read_recipe(self) -> dict[str, Any]:
         saved = _read_json(self.path / "recipe.json")
-        try:
+        with _reading(self.path / "recipe.json"):
             saved["recipe"]["competition"], saved["recipe"]["keep"], saved["data"], saved["images"]["hash"]
-        except (KeyError, TypeError):
-            raise RunError(f"{self.path / 'recipe.json'} is damaged: it is not what kit train writes") from None
         return saved
 
     def write_split(self, folds: list[Fold], scheme: str, seed: int) -> None:
@@ -150,7 +156,8 @@ class RunDirectory:
     def read_split(self) -> list[Fold]:
         arrays = _read_arrays(self.path / "split.npz")
         count = sum(name.startswith("train_") for name in arrays)
-        return [Fold(arrays[f"train_{n}"], arrays[f"validation_{n}"], arrays[f"test_{n}"]) for n in range(count)]
+        with _reading(self.path / "split.npz"):
+            return [Fold(arrays[f"train_{n}"], arrays[f"validation_{n}"], arrays[f"test_{n}"]) for n in range(count)]
 
     def fold(self, number: int, folds: int) -> FoldDirectory:
         """Where fold ``number`` of ``folds`` keeps its files."""
@@ -161,8 +168,12 @@ class RunDirectory:
         numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
         return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "scores.json").is_file()]
 
+    @property
+    def is_finished(self) -> bool:
+        return (self.path / "metrics.json").exists()
+
     def write_metrics(self, metrics: dict[str, Any]) -> None:
-        write_text(self.path / "metrics.json", json.dumps(metrics, indent=2))
+        _write_json(self.path / "metrics.json", metrics)
 
     def read_metrics(self) -> dict[str, Any]:
         return _read_json(self.path / "metrics.json")
@@ -174,7 +185,7 @@ class RunDirectory:
 
 def find_runs(root: Path) -> Iterator[RunDirectory]:
     """Every run below ``root``, finished or not, oldest first."""
-    recipes = sorted(root.glob("*/*/recipe.json"), key=lambda path: path.stat().st_mtime_ns)
+    recipes = sorted(root.glob("*/*/recipe.json"), key=_modified)
     return (RunDirectory(path.parent) for path in recipes)
 
 
@@ -184,7 +195,7 @@ def newest_run(root: Path) -> RunDirectory:
     Raises:
         RunError: there is none.
     """
-    scored = sorted(root.glob("*/*/metrics.json"), key=lambda path: path.stat().st_mtime_ns)
+    scored = sorted(root.glob("*/*/metrics.json"), key=_modified)
     if not scored:
         raise RunError(f"there is no finished run in {root}: train one with 'kit train digits', or name a run")
     return RunDirectory(scored[-1].parent)
@@ -195,30 +206,72 @@ def _trailing_number(name: str, prefix: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise RunError(f"the run is incomplete: {path} is missing")
-    return path
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:  # removed since it was found
+        return 0
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """:func:`kit.files.replacing` for the files of a run.
+
+    Raises:
+        RunError: the file cannot be written; what was there still is.
+    """
+    try:
+        with replacing(path) as scratch:
+            yield scratch
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = "free space there" if full else "make the place writable"
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error}; {mend} and start again, or choose another --out"
+        ) from None
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    with writing(path) as scratch:
+        scratch.write_text(json.dumps(values, indent=2), encoding="utf-8")
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with writing(path) as scratch:
+        np.savez_compressed(scratch, **arrays)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Path]:
+    """Around everything that takes a file of a run apart.
+
+    Raises:
+        RunError: the file is missing, cannot be read or is not what kit writes.
+    """
+    try:
+        if not path.is_file():
+            raise RunError(f"the run is incomplete: {path} is missing")
+        yield path
+    except OSError as error:
+        raise RunError(
+            f"cannot read {path}: {error.strerror or error}; make it readable, or train the run anew"
+        ) from None
+    except _DAMAGED as error:
+        # repr, because the text of a KeyError is the key alone
+        raise RunError(f"{path} is damaged: it is not what kit train writes ({error!r}); train the run anew") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(_existing(path).read_text(encoding="utf-8"))
-    except ValueError:
-        raise RunError(f"{path} is damaged: it is not JSON") from None
+    with _reading(path):
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise RunError(f"{path} is damaged: it is not JSON") from None
     if not isinstance(values, dict):
         raise RunError(f"{path} is damaged: expected a JSON object")
     return values
 
 
-def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with replacing(path) as scratch:
-        np.savez_compressed(scratch, **arrays)  # type: ignore[arg-type]
-
-
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(_existing(path), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} is damaged: {error}") from None
+    with _reading(path), np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)

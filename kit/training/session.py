@@ -18,13 +18,13 @@ from kit.training.trainer import Task, train_fold
 
 
 def train_run(run: RunDirectory, images: Images, tasks: Sequence[Task], listener: Listener) -> None:
-    """Train folds into a run's directory; Ctrl-C or a listener ends the run early and keeps what was learned.
+    """Train folds into a run's directory; a listener may end the run early, and what was learned is kept.
 
     Raises:
         RunError: a loss stopped being finite; what was learned before is kept, and the run is marked as failed.
     """
-    with LogFile(run.log_file) as log, _interruptible() as interrupt:
-        everyone = Broadcast(listener, log, interrupt)
+    with LogFile(run.log_file) as log:
+        everyone = Broadcast(listener, log)
         try:
             for place, task in enumerate(tasks):
                 steps = steps_per_epoch(len(task.fold.train), task.recipe.batch_size)
@@ -46,8 +46,8 @@ def _write_summary(run: RunDirectory, status: str) -> None:
     run.write_metrics(metrics)
 
 
-class _Interrupt(Listener):
-    """Remembers the first Ctrl-C; the second one ends the process as usual."""
+class Interrupt(Listener):
+    """Remembers the first Ctrl-C and asks the training to stop; the second one ends the process as usual."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -61,9 +61,9 @@ class _Interrupt(Listener):
 
 
 @contextmanager
-def _interruptible() -> Iterator[_Interrupt]:
-    """While this lasts, Ctrl-C asks the training to stop after the batch at hand."""
-    interrupt = _Interrupt()
+def interruptible() -> Iterator[Interrupt]:
+    """While this lasts, the first Ctrl-C is heard by the listener that this yields."""
+    interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
         yield interrupt
         return

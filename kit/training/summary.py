@@ -25,13 +25,13 @@ from kit.version import __version__
 logger = logging.getLogger("kit")
 
 
-def run_context(recipe: Recipe, switches: Switches, images: Images, data: Path) -> dict[str, Any]:
+def run_context(recipe: Recipe, switches: Switches, images: Images, data: Path | None) -> dict[str, Any]:
     """What recipe.json says besides the recipe."""
     versions = {name: importlib.metadata.version(name) for name in ("keras", "numpy", switches.backend)}
     return {
         "recipe_hash": recipe.hash(),
         "resolved": asdict(switches),
-        "data": str(data.resolve()) if data.is_dir() else None,
+        "data": str(data.resolve()) if data else None,  # None: the competition needs no files
         "images": {"rows": len(images), "hash": images_hash(images)},
         "versions": {"kit": __version__, "python": platform.python_version(), **versions},
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,6 @@ import numpy as np
 from kit.data.folds import Fold
 from kit.data.images import Images, windows
 from kit.errors import RunError
-from kit.files import replacing
 from kit.models.build import Architecture, build_classifier, build_predictor
 from kit.scoring.metrics import log_loss, score
 from kit.training.batches import epoch_batches, steps_per_epoch
@@ -20,7 +20,7 @@ from kit.training.events import Epoch, Listener
 from kit.training.normalization import NORMALIZATIONS
 from kit.training.optimizers import OPTIMIZERS
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory
+from kit.training.runs import FoldDirectory, writing
 from kit.training.schedules import learning_rates
 from kit.training.step import rate_table, training_step
 from kit.training.switches import Switches
@@ -191,6 +191,11 @@ def _score(training: _Training, history: list[Epoch]) -> dict[str, Any]:
         if len(rows):
             pixels, labels = _rows(images, rows)
             probabilities = predict_probabilities(predictor, pixels)
+            if not np.isfinite(probabilities).all():
+                raise RunError(
+                    f"the trained model answers {part} rows with probabilities that are not numbers: "
+                    "its training diverged, try a lower --learning-rate"
+                )
             # Whoever ended the training early may have looked at these rows' score.
             selected = part == "validation" and (task.recipe.keep == "best" or ended_early)
             scores[part] = {**score(probabilities, labels), "selected": selected}
@@ -211,7 +216,15 @@ def _rows(images: Images, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def save_weights(classifier: Any, directory: FoldDirectory, which: str) -> None:
-    with replacing(directory.weights_file(which)) as scratch:
+    path = directory.weights_file(which)
+    needed = 2 * sum(4 * math.prod(weight.shape) for weight in classifier.weights)  # bytes; twice, to be safe
+    free = shutil.disk_usage(directory.path).free
+    if free < needed:  # the HDF5 library does not survive a disk that is full
+        raise RunError(
+            f"cannot write {path}: {free / 1e6:.1f} MB are free, {needed / 1e6:.1f} MB are needed; "
+            "free space there or choose another --out"
+        )
+    with writing(path) as scratch:
         classifier.save_weights(scratch)
 
 

@@ -1,6 +1,7 @@
 """The program as people meet it: what it prints, its exit codes, and that mistakes are one clear line."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -76,8 +77,8 @@ def test_a_wrong_sample_submission_stops_the_prediction(
     Path("data/sample_submission.csv").write_text("id,target\n0,1\n77,1\n")
     assert kit("predict", monkeypatch=monkeypatch) == 2
     assert (
-        "submissions/run.csv: the ids are not the test set's: 1 missing (77); 11 unknown (1, 2, 3, 4, 5)"
-        in capsys.readouterr().err
+        "data/sample_submission.csv: the ids are not the test set's: 11 missing (1, 10, 11, 2, 3); 1 unknown (77); "
+        "sample and test file do not belong together" in capsys.readouterr().err
     )
     assert not Path("submissions").exists()
     Path("data/sample_submission.csv").write_text("Id,Label\n" + "".join(f"{i},1\n" for i in range(12)))
@@ -88,12 +89,12 @@ def test_a_wrong_sample_submission_stops_the_prediction(
 BAD_COMMANDS = [
     (["train", "digts"], "unknown competition 'digts': did you mean 'digits'? choose one of "),
     (["train", "digits", "--model", "deeperr"], "unknown model 'deeperr': did you mean 'deeper'? choose one of "),
-    (["train", "digits", "--model", "deeper(dropout=2)"], "model 'deeper(dropout=2)' with optimizer 'adamax' cannot be built: "),
+    (["train", "digits", "--model", "deeper(dropout=2)"], "dropout is 2, expected 0 up to, not including, 1"),
     (["train", "digits", "--recipe", "winner"], "unknown recipe of digits 'winner': choose one of "),
     (["train", "digits", "--optimizer", "adamx"], "unknown optimizer 'adamx': did you mean 'adamax'? "),
     (["train", "digits", "--augment", "flip|elastic(alpha=3)"], "alpha is 3, expected (a number, a number)"),
     (["train", "digits", "--schedule", "cosine|"], "cannot read the spec 'cosine|': expected names "),
-    (["train", "digits", "--epochs", "0"], "epochs is 0, expected a whole number of at least 1"),
+    (["train", "digits", "--epochs", "0"], "epochs is 0, expected a whole number from 1 to 100000"),
     (["train", "digits", "--learning-rate", "-1"], "learning_rate is -1.0, expected a number above 0"),
     (["train", "digits", "--precision", "half"], "precision is 'half', expected one of auto, float32, bfloat16, float16"),
     (["train", "digits", "--folds", "1"], "folds is 1, expected at least 2"),
@@ -107,6 +108,8 @@ BAD_COMMANDS = [
     (["predict"], "there is no finished run in runs"),
     (["predict", "gone.onnx"], "there is no model file gone.onnx: expected an .onnx file or a run directory"),
     (["report"], "there is no finished run in runs"),
+    (["runs", "digitz"], "unknown competition 'digitz': did you mean 'digits'? choose one of digits, fashion_mnist"),
+    (["runs", "--runs", "nowhere"], "--runs nowhere is not a directory: name the one that kit train has as --out"),
     (["data", "prepare", "digits"], "digits needs no preparation: 'kit train digits' works as it is"),
     (["data", "prepare", "mnist"], "unknown competition 'mnist': choose one of digits, fashion_mnist"),
 ]  # fmt: skip
@@ -167,7 +170,7 @@ def test_runs_are_listed_best_first(
     assert [Path(row["run"]).name for row in rows] == ["better", "deeper-1", "torn", "void"]
     assert rows[1]["score"] == metrics["score"]
     assert rows[1]["status"] == "complete"
-    assert rows[2]["status"] == "unfinished"
+    assert [row["status"] for row in rows[2:]] == ["damaged", "damaged"]
     assert kit("runs", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out.splitlines()[0].split() == [
         "run", "score", "scored", "on", "selected", "test", "epochs", "seconds", "status",
@@ -190,6 +193,15 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == f"kit {__version__}\n"
 
 
+def test_a_backend_that_is_not_there(tmp_path: Path) -> None:
+    environment = {**os.environ, "KERAS_BACKEND": "nonsense"}
+    words = [sys.executable, "-m", "kit", "train", "digits"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("kit: Keras cannot be loaded with KERAS_BACKEND=nonsense (")
+    assert done.stderr.count("\n") == 1
+
+
 LIGHT = [
     (["--help"], {"numpy", "keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["runs"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
@@ -199,7 +211,7 @@ LIGHT = [
 ]
 
 
-@pytest.mark.parametrize(("words", "heavy"), LIGHT, ids=lambda value: " ".join(map(str, value))[:30])
+@pytest.mark.parametrize(("words", "heavy"), LIGHT, ids=[words[0] for words, _ in LIGHT])
 def test_light_commands_import_nothing_heavy(words: list[str], heavy: set[str], runs: Path) -> None:
     script = (
         "import sys\nfrom kit.cli.main import main\n"
@@ -210,3 +222,85 @@ def test_light_commands_import_nothing_heavy(words: list[str], heavy: set[str], 
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("metrics", {"score": "high"}),
+        ("metrics", {"score": float("nan")}),
+        ("metrics", {"seconds": None}),
+        ("metrics", {"validation": [1]}),
+        ("metrics", {"test": "none"}),
+        ("recipe", {"recipe": 5}),
+    ],
+)
+def test_a_damaged_run_does_not_hide_the_others(
+    name: str, changes: dict, runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = shutil.copytree(runs / "digits" / "deeper-1", runs / "digits" / "spoilt") / f"{name}.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    (shutil.copytree(runs / "digits" / "deeper-1", runs / "digits" / "cut") / "metrics.json").unlink()
+    assert kit("runs", "--json", monkeypatch=monkeypatch) == 0
+    statuses = {Path(row["run"]).name: row["status"] for row in json.loads(capsys.readouterr().out)}
+    assert statuses == {"deeper-1": "complete", "spoilt": "damaged", "cut": "unfinished"}
+    assert kit("runs", "digits", monkeypatch=monkeypatch) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_runs_of_a_competition_without_any(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert kit("runs", "fashion_mnist", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == "no runs of fashion_mnist in runs: train one with 'kit train fashion_mnist'\n"
+
+
+def test_the_command_after_an_export_finds_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("kit.api.export", lambda run, runs: [])
+    for words, next_command in (
+        (["--runs", "my runs"], "kit predict --runs 'my runs' --out submissions/run.csv"),
+        (["--runs", "other", "other/run"], "kit predict other/run --out submissions/run.csv"),
+    ):
+        assert kit("export", *words, monkeypatch=monkeypatch) == 0
+        assert f"next  {next_command}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (PermissionError(13, "Permission denied", "some/file"), 2, "kit: some/file: Permission denied\n"),
+        (OSError(28, "No space left on device"), 2, "kit: output: No space left on device\n"),
+        (KeyboardInterrupt(), 130, "kit: interrupted\n"),
+    ],
+)
+def test_what_no_command_foresaw_is_one_line(
+    error: BaseException,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(root: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("kit.training.runs.find_runs", fail)
+    assert kit("runs", monkeypatch=monkeypatch) == code
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "kit", "runs"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "kit: output: No space left on device\n")
+
+
+def test_a_report_without_a_home_prints_its_path_alone(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/dev/null")
+    command = [sys.executable, "-m", "kit", "report"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "report  runs/digits/deeper-1/report.html\n")
+    assert done.stderr == ""

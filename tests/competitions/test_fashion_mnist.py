@@ -72,9 +72,12 @@ def download_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):  # type: ign
     return redirect
 
 
-def test_without_files_the_original_data_set_is_downloaded(server: str, download_from) -> None:  # type: ignore[no-untyped-def]
+def test_without_files_the_original_data_set_is_downloaded(  # type: ignore[no-untyped-def]
+    server: str, download_from, capsys: pytest.CaptureFixture[str]
+) -> None:
     download_from(server)
     train = load_train()
+    assert capsys.readouterr().out == ""  # of a program, it may be JSON
     np.testing.assert_array_equal(train.pixels[..., 0], TRAIN[0])
     assert train.labels is not None
     assert train.labels.tolist() == (TRAIN[1] // 2).tolist()
@@ -142,6 +145,15 @@ def test_ids_that_came_as_floats_are_whole_numbers_again() -> None:
 def test_bad_ids(ids: np.ndarray, message: str) -> None:
     write("kaggle", features=TEST[0], id=ids)
     with pytest.raises(DataError, match=message):
+        load_test()
+
+
+def test_files_under_each_others_names() -> None:
+    write("train", features=TEST[0], id=np.arange(20))
+    write("kaggle", features=TRAIN[0], target=np.arange(50) % 5 + 1)
+    with pytest.raises(DataError, match=r"train.npy has 'id' instead of 'target': it looks like .*kaggle.npy under"):
+        load_train()
+    with pytest.raises(DataError, match=r"kaggle.npy has 'target' instead of 'id': it looks like .*train.npy under"):
         load_test()
 
 

@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_folds_of_the_golden_file() -> None:
 
 
 def test_too_few_images() -> None:
-    with pytest.raises(DataError, match="4 images cannot be split into 10 parts"):
+    with pytest.raises(DataError, match="4 labelled images cannot be split into 10 parts: get at least 10"):
         make_split("holdout").make_folds(images([0, 1, 0, 1]), 0)
 
 

@@ -7,7 +7,9 @@ import pytest
 
 import kit.deploy.export
 from kit import KitError, export, predict
+from kit.deploy.export import export_onnx
 from kit.deploy.model_file import load_model
+from kit.errors import ModelFileError
 from kit.training.runs import RunDirectory
 
 
@@ -75,6 +77,32 @@ def test_a_difference_stops_the_export(run: RunDirectory, monkeypatch: pytest.Mo
         export(run)
     assert (run.path / "model.onnx").read_bytes() == before
     assert not list(run.path.glob(".writing*"))
+
+
+class _Predictor:
+    """Stands in for a trained model, whose outputs are all the same number."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def predict_on_batch(self, pixels: np.ndarray) -> np.ndarray:
+        return np.full((len(pixels), 10), self.number, np.float32)
+
+
+def test_a_diverged_model_is_not_blamed_on_the_export(run: RunDirectory) -> None:
+    path = run.path / "model.onnx"
+    before = path.read_bytes()
+    message = "the trained model's probabilities are not numbers, .*the training diverged; .*lower --learning-rate"
+    with pytest.raises(ModelFileError, match=message):
+        export_onnx(_Predictor(np.nan), load_model(path).card, np.zeros((3, 28, 28, 1), np.uint8), path)
+    assert path.read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written(run: RunDirectory) -> None:
+    path = run.path / "recipe.json" / "model.onnx"
+    card = load_model(run.path / "model.onnx").card
+    with pytest.raises(ModelFileError, match=r"cannot write .*: .*recipe.json is a file, not a directory"):
+        export_onnx(_Predictor(0.1), card, np.zeros((3, 28, 28, 1), np.uint8), path)
 
 
 def test_predict_exports_a_run_that_was_not(run: RunDirectory) -> None:

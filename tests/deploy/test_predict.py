@@ -80,6 +80,23 @@ def test_files_that_are_no_models_of_kit(file: Path) -> None:
         load_model(edited(file, "o.onnx", class_names="["))
     with pytest.raises(ModelFileError, match="damaged metadata"):
         load_model(edited(file, "o.onnx", label_values="5"))
+    with pytest.raises(ModelFileError, match="damaged metadata"):
+        load_model(edited(file, "o.onnx", label_values="[0, 1, 2, 3, 4, 5, 6, 7, 8, [9]]"))
+
+
+def test_as_many_label_values_as_outputs(file: Path) -> None:
+    model = load_model(edited(file, "o.onnx", label_values="[1, 2]"))
+    with pytest.raises(ModelFileError, match="o.onnx gives 10 probabilities an image, but its metadata has 2 label"):
+        predict_probabilities([model], pixels(1))
+
+
+def test_a_file_that_may_not_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ModelFileError, match=r"cannot read .*model.onnx: Permission denied; make it readable"):
+        load_model(file)
 
 
 def test_providers(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

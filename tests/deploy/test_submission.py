@@ -72,9 +72,22 @@ def test_an_invalid_submission_replaces_nothing() -> None:
 
 
 def test_the_organisers_sample_says_what_is_expected() -> None:
-    Path("sample_submission.csv").write_text("Id,Label\n7,0\n8,0\n")
+    Path("sample_submission.csv").write_text("Id,Label\n12,0\n11,0\n10,0\n")
     expected = expected_submission(("id", "target"), IDS, (1, 2), Path("sample_submission.csv"))
-    assert expected == Expected(("Id", "Label"), frozenset({"7", "8"}), frozenset({"1", "2"}))
+    assert expected == Expected(("Id", "Label"), EXPECTED.ids, frozenset({"1", "2"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,target\n10,1\n7,1\n", r"2 missing \(11, 12\); 1 unknown \(7\); sample and test file do not belong"),
+        ("id,a,b\n10,1,1\n", "the header is 'id,a,b' of 3 columns, expected an id and a target column"),
+    ],
+)
+def test_a_sample_of_something_else(text: str, message: str) -> None:
+    Path("sample_submission.csv").write_text(text)
+    with pytest.raises(SubmissionError, match=f"^sample_submission.csv: .*{message}"):
+        expected_submission(("id", "target"), IDS, (1, 2), Path("sample_submission.csv"))
 
 
 def test_places_that_cannot_be_written() -> None:
@@ -82,5 +95,5 @@ def test_places_that_cannot_be_written() -> None:
     with pytest.raises(SubmissionError, match="folder is a directory: name a CSV file in it"):
         write_submission(Path("folder"), IDS, [1, 2, 5], EXPECTED)
     Path("file").write_text("")
-    with pytest.raises(SubmissionError, match=r"cannot write file/run.csv"):
+    with pytest.raises(SubmissionError, match=r"cannot write file/run.csv: file is a file, not a directory"):
         write_submission(Path("file/run.csv"), IDS, [1, 2, 5], EXPECTED)

@@ -46,11 +46,11 @@ def test_weights_survive_saving_and_the_predictor_agrees(name: str, tmp_path) ->
 
 
 def test_options_reach_the_layers() -> None:
-    model = build_classifier(architecture("deeper(dropout=0.4, momentum=0.5)", (28, 28, 1), 5))
-    rates = {layer.rate for layer in model.layers if "dropout" in layer.name}
+    model = build_classifier(architecture("deeper(momentum=0.5)", (28, 28, 1), 5))
     momenta = {layer.momentum for layer in model.layers if "batch_norm" in layer.name}
-    assert rates == {0.4}
     assert momenta == {0.5}
+    with pytest.raises(RecipeError, match=r"dropout is 1.5, expected 0 up to"):
+        build_classifier(architecture("deeper(dropout=1.5)", (28, 28, 1), 5))
 
 
 def test_an_unknown_model() -> None:

@@ -1,5 +1,7 @@
 import html.parser
+import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,24 @@ def test_a_run_that_did_not_finish(digits_runs: Path, tmp_path: Path) -> None:
     (tmp_path / "run" / "recipe.json").write_bytes((digits_runs / "digits" / "deeper-1" / "recipe.json").read_bytes())
     with pytest.raises(KitError, match=r"incomplete: .*metrics.json is missing"):
         kit.api.report(tmp_path / "run")
+
+
+@pytest.mark.parametrize("changes", [None, {"seconds": "long"}, {"test": {}}, {"validation": 5}])
+def test_damaged_scores_are_named(digits_runs: Path, tmp_path: Path, changes: dict | None) -> None:
+    run = shutil.copytree(digits_runs / "digits" / "deeper-1", tmp_path / "run")
+    metrics = json.loads((run / "metrics.json").read_text())
+    (run / "metrics.json").write_text(json.dumps({} if changes is None else metrics | changes))
+    with pytest.raises(KitError, match=r"run is damaged: its metrics.json or recipe.json is not what") as error:
+        kit.api.report(run)
+    assert "\n" not in str(error.value)
+    assert not (run / "report.html").exists()
+
+
+def test_a_run_without_predictions_of_validated_rows(digits_runs: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(digits_runs / "digits" / "deeper-1", tmp_path / "run")
+    np.savez(run / "predictions.npz", test_ids=np.arange(3))
+    with pytest.raises(KitError, match=r"run is damaged: it has no predictions of validated rows"):
+        kit.api.report(run)
 
 
 def test_figures_of_one_epoch_many_classes_and_missing_classes() -> None:

@@ -71,6 +71,13 @@ def test_missing_and_damaged_files_are_named() -> None:
     (run.path / "split.npz").write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(RunError, match=r"split.npz is damaged"):
         run.read_split()
+    (run.path / "split.npz").unlink()
+    run.write_split([Fold(np.array([0]), np.array([1]), np.array([2]))], "holdout", 0)
+    with np.load(run.path / "split.npz") as arrays:
+        kept = {name: array for name, array in arrays.items() if name != "test_0"}
+    np.savez(run.path / "split.npz", **kept)
+    with pytest.raises(RunError, match=r"split.npz is damaged: .*test_0"):
+        run.read_split()
     with pytest.raises(RunError, match="is not a run: it has no recipe.json"):
         RunDirectory.open(ROOT)
 
@@ -83,7 +90,56 @@ def test_a_failed_write_keeps_what_was_there(monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    message = r"cannot write .*metrics.json: No space left on device; free space there and start again, or choose"
+    with pytest.raises(RunError, match=message):
         run.write_metrics({"score": 2})
     assert run.read_metrics() == {"score": 1}
     assert not list(run.path.glob(".writing*"))
+
+
+HEADER = "epoch,steps,learning_rate,loss,accuracy,validation_loss,validation_accuracy,seconds,images_per_second\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        HEADER,
+        HEADER + "1,2,0.1\n",
+        HEADER + "1,2,0.1,1,1,1,1,1,1,9\n",
+        HEADER + "one,2,0.1,1,1,1,1,1,1\n",
+        "a\n1\n",
+        "\xff",
+    ],
+)
+def test_a_damaged_history_is_named(text: str) -> None:
+    run = create()
+    (run.path / "history.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(RunError, match=r"history.csv is damaged: it is not what kit train writes") as error:
+        FoldDirectory(run.path).read_history()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"model": "deeper", "colour": 3}'])
+def test_a_damaged_architecture_is_named(text: str) -> None:
+    run = create()
+    (run.path / "architecture.json").write_text(text)
+    with pytest.raises(RunError, match=r"architecture.json is damaged"):
+        FoldDirectory(run.path).read_architecture()
+
+
+def test_files_that_may_not_be_read_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = create()
+    for name in ("metrics.json", "history.csv", "architecture.json", "predictions.npz"):
+        (run.path / name).write_text("")
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
+    fold = FoldDirectory(run.path)
+    readers = [run.read_metrics, fold.read_history, fold.read_architecture, fold.read_predictions]
+    for read, name in zip(readers, ("metrics", "history", "architecture", "predictions"), strict=True):
+        with pytest.raises(RunError, match=f"cannot read .*{name}.*: Permission denied; make it readable"):
+            read()
