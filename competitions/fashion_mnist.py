@@ -189,8 +189,8 @@ COMPETITION = Competition(
     files=(TRAIN_FILE, TEST_FILE),
     prepare=prepare,
     recipes={
-        # kit train fashion_mnist: test 93.31 %, standard deviation 0.22 over seeds 0, 1, 2 (each its own split;
-        # 6,000 test rows a seed). Chosen on validation rows. Some 4 minutes on two busy cores. docs/results.md
+        # kit train fashion_mnist: test 93.18 %, standard deviation 0.21 over seeds 0, 1, 2 (each its own split;
+        # 6,000 test rows a seed). Chosen on validation rows. Some 4 minutes on two CPU cores. docs/results.md
         "deeper": {"model": "deeper", **_FAST},
         "brief": {"model": "brief", **_FAST},  # not measured yet
         # kit train fashion_mnist --recipe notebook_elastic: test 92.02 % (91.30 to 92.68), seed 0, 6,000 rows; the
