@@ -97,6 +97,7 @@ def test_a_full_disk_is_told_and_the_epochs_before_are_kept(tiny: Competition, m
         kit.train("tiny", epochs=3, name="run")
     run = kit.api.RunDirectory(Path("runs/tiny/run"))
     assert run.read_metrics()["status"] == "failed"
+    assert run.read_metrics()["epochs"] == 1  # the second one is not on disk
     assert kit.export(run)[0].labels_that_differ == 0
 
 

@@ -59,8 +59,9 @@ def train_fold(images: Images, task: Task, listener: Listener) -> dict[str, Any]
     history: list[Epoch] = []
     try:
         for epoch in range(task.recipe.epochs):
-            history.append(_train_epoch(training, epoch, listener))
-            _keep(training, history)
+            ended = _train_epoch(training, epoch, listener)
+            _keep(training, [*history, ended])
+            history.append(ended)  # only now: an epoch that could not be written is not scored
             listener.epoch_ended(history[-1])
             if not listener.keep_going():
                 break
@@ -125,8 +126,8 @@ def _train_epoch(training: _Training, number: int, listener: Listener) -> Epoch:
     for step, batch in enumerate(epoch_batches(training.images, fold.train, recipe.batch_size, recipe.seed, number), 1):
         logs = training.step.train_on_batch(batch, return_dict=True)
         totals += (logs["loss"], logs["accuracy"])
-        rate = float(training.rates[number * training.steps + step - 1])
         if not math.isfinite(totals[0]):
+            rate = training.rates[number * training.steps + step - 1]
             raise RunError(
                 f"the loss became {logs['loss']} in epoch {number + 1}, step {step}, at learning rate {rate:.3g}: "
                 "try a lower --learning-rate or a longer warm-up"
@@ -140,7 +141,7 @@ def _train_epoch(training: _Training, number: int, listener: Listener) -> Epoch:
     return Epoch(
         epoch=number + 1,
         steps=step,
-        learning_rate=rate,
+        learning_rate=float(training.rates[number * training.steps + step - 1]),
         loss=totals[0] / step,
         accuracy=totals[1] / step,
         validation_loss=log_loss(probabilities, labels),
