@@ -22,18 +22,22 @@ class Images:
     pixels: uint8 (rows, height, width, channels), 0..255; often a memory map.
     ids: (rows,) integers or strings, as the competition gives them.
     labels: int64 (rows,) class indices 0..classes-1, or None for rows to predict.
+    columns: what else is known of each row, name -> (rows,), such as the folder or the patient it comes from.
+    notes: what a person should know of how they were read, one line each, such as files that were skipped.
     """
 
     pixels: np.ndarray
     ids: np.ndarray
     labels: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4:
             raise DataError(
                 f"images are {self.pixels.dtype} {self.pixels.shape}, expected uint8 (rows, height, width, channels)"
             )
-        for name, column in (("ids", self.ids), ("labels", self.labels)):
+        for name, column in (("ids", self.ids), ("labels", self.labels), *self.columns.items()):
             if column is not None and column.shape != (len(self.pixels),):
                 raise DataError(f"{len(self.pixels)} images but {name} of shape {column.shape}")
 
