@@ -1,31 +1,137 @@
-"""One module a competition; each defines ``COMPETITION``. A new module in this package is found by its name."""
+"""One module a competition; each defines ``competition(data, /, ...)``, which opens it.
+
+A competition is found by its name: in this package, in installed packages that announce one under the entry point
+group ``kit.competitions``, and in the working directory as ``competitions/NAME.py``. The latter is a user's own code:
+it is loaded only when it is named, and then kit says so.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import importlib.metadata
+import importlib.util
+import logging
 import pkgutil
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kit.data.images import Competition
 
+logger = logging.getLogger("kit")
+
+ENTRY_POINTS = "kit.competitions"
+OWN_DIRECTORY = Path("competitions")  # in the working directory
+
+Opener = Callable[..., "Competition"]
+
 
 def competition_names() -> list[str]:
     """The names of all competitions; imports none of them."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted({*_built_in(), *_installed(), *_own()})
 
 
-def load_competition(name: str) -> Competition:
-    """The competition of that name.
+def find_competition(name: str) -> Opener:
+    """The function that opens the competition of that name, with the options of its spec after ``/``.
 
     Raises:
-        RecipeError: there is none.
+        RecipeError: there is none, or the module of that name does not define one.
     """
     from kit.errors import RecipeError
     from kit.registry import unknown_name
 
-    names = competition_names()
-    if name not in names:
-        raise RecipeError(unknown_name("competition", name, names))
-    competition: Competition = importlib.import_module(f"{__name__}.{name}").COMPETITION
-    return competition
+    own = _own().get(name)
+    if name in _built_in():
+        if own is not None:
+            raise RecipeError(f"{own} has the name of a competition that kit brings: give it another name")
+        opener: Opener = importlib.import_module(f"{__name__}.{name}").competition
+        return opener
+    if own is not None:
+        return _load_own(own)
+    if name in _installed():
+        return _load_installed(name)
+    raise RecipeError(unknown_name("competition", name, competition_names()))
+
+
+def describe_competition(name: str) -> dict[str, Any]:
+    """What a list says of a competition: its options, recipes and first line. A user's own code is not run for it."""
+    from kit.registry import option_parameters
+
+    described: dict[str, Any] = {"competition": name, "options": [], "recipes": []}
+    if name not in _built_in() and name in _own():
+        return {**described, "about": f"your own, in {_own()[name]}"}
+    opener = find_competition(name)
+    module = sys.modules[opener.__module__]
+    return {
+        **described,
+        "options": [f"{option.name}={option.default!r}" for option in option_parameters(opener)],
+        "recipes": list(getattr(module, "RECIPES", {})),
+        "about": (module.__doc__ or "").strip().partition("\n")[0].rstrip("."),
+    }
+
+
+def open_competition(spec: str, data: Path | None = None) -> Competition:
+    """Open the competition that a spec such as ``digits`` or ``cifar100(labels='coarse')`` names.
+
+    Args:
+        data: the directory or archive with its files; None looks in ``KIT_DATA``, then in ``data``.
+
+    Raises:
+        RecipeError: there is no such competition or option.
+        DataError: its classes are read from files that are missing or wrong.
+    """
+    from kit.registry import Registry, parse_spec
+
+    name = parse_spec(spec)[0].name
+    registry = Registry("competition")
+    registry.add(name, find_competition(name))
+    return dataclasses.replace(registry.bind_one(spec)(data), spec=spec)
+
+
+def _built_in() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__)]
+
+
+def _installed() -> dict[str, importlib.metadata.EntryPoint]:
+    return {entry.name: entry for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)}
+
+
+def _own() -> dict[str, Path]:
+    if not OWN_DIRECTORY.is_dir() or str(OWN_DIRECTORY.resolve()) in map(str, map(Path.resolve, map(Path, __path__))):
+        return {}
+    files = sorted(OWN_DIRECTORY.glob("*.py"))
+    return {path.stem: path for path in files if path.stem.isidentifier() and not path.stem.startswith(("_", "test_"))}
+
+
+def _load_own(path: Path) -> Opener:
+    from kit.errors import RecipeError
+
+    logger.warning("running the code in %s", path)
+    specification = importlib.util.spec_from_file_location(f"kit_own_competitions.{path.stem}", path)
+    module = importlib.util.module_from_spec(specification)  # type: ignore[arg-type]
+    try:
+        specification.loader.exec_module(module)  # type: ignore[union-attr]
+        opener: Opener = module.competition
+    except Exception as error:  # noqa: BLE001  the file may do anything
+        raise RecipeError(
+            f"{path} cannot be used ({type(error).__name__}: {error}): expected a module that defines "
+            "competition(data, /), such as 'kit new' writes"
+        ) from None
+    return opener
+
+
+def _load_installed(name: str) -> Opener:
+    from kit.errors import RecipeError
+
+    entry = _installed()[name]
+    try:
+        opener: Opener = entry.load()
+    except Exception as error:  # noqa: BLE001  somebody else's package
+        raise RecipeError(
+            f"the competition {name!r} of an installed package cannot be loaded from {entry.value} "
+            f"({type(error).__name__}: {error}): reinstall or remove that package"
+        ) from None
+    return opener

@@ -29,14 +29,14 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
     return np.rint(large).astype(np.uint8)[..., np.newaxis], target.astype(np.int64)
 
 
-def load_train(data: Path | None = None) -> Images:
-    """1,437 labelled images; ``data`` is not needed."""
+def load_train() -> Images:
+    """1,437 labelled images."""
     pixels, target = _digits()
     return Images(pixels[:-TEST_ROWS], np.arange(len(pixels) - TEST_ROWS), target[:-TEST_ROWS])
 
 
-def load_test(data: Path | None = None) -> Images:
-    """360 images without labels; ``data`` is not needed."""
+def load_test() -> Images:
+    """360 images without labels."""
     pixels, _ = _digits()
     return Images(pixels[-TEST_ROWS:], np.arange(TEST_ROWS))
 
@@ -51,17 +51,21 @@ _FAST = {
     "normalization": "standardize",
 }
 
-COMPETITION = Competition(
-    name="digits",
-    title="Handwritten digits, embedded",
-    label_values=tuple(range(10)),
-    class_names=tuple(map(str, range(10))),
-    image_shape=(SIZE, SIZE, 1),
-    load_train=load_train,
-    load_test=load_test,
-    recipes={
-        # 15 epochs are 540 steps: hence the faster moving averages.
-        "deeper": {"model": "deeper(momentum=0.9)", **_FAST},
-        "brief": {"model": "brief(momentum=0.9)", **_FAST},
-    },
-)
+RECIPES = {
+    # 15 epochs are 540 steps: hence the faster moving averages.
+    "deeper": {"model": "deeper(momentum=0.9)", **_FAST},
+    "brief": {"model": "brief(momentum=0.9)", **_FAST},
+}
+
+
+def competition(data: Path | None, /) -> Competition:
+    return Competition(
+        name="digits",
+        title="Handwritten digits, embedded",
+        label_values=tuple(range(10)),
+        class_names=tuple(map(str, range(10))),
+        image_shape=(SIZE, SIZE, 1),
+        load_train=load_train,
+        load_test=load_test,
+        recipes=RECIPES,
+    )

@@ -7,17 +7,19 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from competitions import load_competition
+from competitions import open_competition
 from kit.errors import DataError, ModelFileError, RecipeError, RunError
 from kit.training.events import Broadcast, Listener
 from kit.training.runs import FoldDirectory, RunDirectory, newest_run
 from kit.version import __version__
 
 if TYPE_CHECKING:
+    from kit.data.folds import Fold
     from kit.data.images import Competition, Images
     from kit.deploy.export import Exported
     from kit.training.recipe import Recipe
@@ -37,6 +39,8 @@ def train(
     folds: int | None = None,
     fold: int | None = None,
     data: StrPath | None = None,
+    labels: str | int | None = None,
+    image_size: int | None = None,
     out: StrPath = "runs",
     name: str | None = None,
     listener: Listener | None = None,
@@ -45,12 +49,14 @@ def train(
     """Train a model, score it on rows it has not seen, and export it.
 
     Args:
-        competition: such as ``digits`` or ``fashion_mnist``.
+        competition: such as ``digits``, ``fashion_mnist`` or ``cifar100(labels='coarse')``.
         recipe: name of one of the competition's recipes, or path of a ``recipe.json``; by default the one that
             is named like the model.
         folds: stratified k-fold with this many folds, instead of the recipe's split.
         fold: train this fold of the split only, counting from 0.
-        data: directory with the competition's files; by default ``KIT_DATA``, else ``data``.
+        data: directory or `.zip` with the competition's files; by default ``KIT_DATA``, else ``data``.
+        labels: the competition's option of that name: ``fine`` or ``coarse``, 5 or 10.
+        image_size: the competition's option of that name: pixels a side, where images come in any size.
         out: directory in which the run is created, as ``<competition>/<model>-<n>``.
         name: the run's own name instead of ``<model>-<n>``; it must be new.
         listener: hears of batches and epochs, and may stop the training.
@@ -64,14 +70,13 @@ def train(
         KitError: something that the caller can mend; raised before any file is written where possible.
     """
     from kit.data.folds import make_split
-    from kit.data.locate import data_root
     from kit.training.recipe import model_name
     from kit.training.session import interruptible, train_run
     from kit.training.summary import run_context
     from kit.training.switches import resolve_switches
     from kit.training.trainer import Task
 
-    task = load_competition(competition)
+    task = open_task(competition, data, labels=labels, image_size=image_size)
     if folds is not None:
         changes["split"] = f"stratified_kfold({folds})"
     plan = resolve_recipe(task, recipe, changes)
@@ -82,21 +87,43 @@ def train(
         )
     switches = resolve_switches(plan.precision)
     _check_buildable(plan, task)
-    data = Path(data) if data is not None else None
-    images = task.load_train(data)
+    images = task.load_train()
     parts = split.make_folds(images, plan.seed)
 
     run = RunDirectory.create(Path(out), task.name, model_name(plan.model), name)
-    run.write_recipe(plan.to_dict(), run_context(plan, switches, images, data_root(data) if task.files else None))
+    run.write_recipe(plan.to_dict(), run_context(plan, switches, images, task.data))
     run.write_split(parts, plan.split, plan.seed)
     tasks = [
         Task(plan, switches, number, parts[number], len(task.label_values), run.fold(number, len(parts)))
         for number in (range(len(parts)) if fold is None else [fold])
     ]
     with interruptible() as interrupt:  # the export too: TensorFlow would answer an interrupt with a SystemError
-        train_run(run, images, tasks, Broadcast(listener or Listener(), interrupt))
+        train_run(run, images, tasks, Broadcast(listener or Listener(), interrupt), _labelled_test(task, parts))
         export(run)
     return run
+
+
+def _labelled_test(competition: Competition, folds: Sequence[Fold]) -> Images | None:
+    """The competition's test images where their labels are known and the split holds out no test rows itself."""
+    if all(len(fold.test) for fold in folds):
+        return None
+    try:
+        test = competition.load_test()
+    except DataError:  # people may train before they have the test files
+        return None
+    return test if test.labels is not None else None
+
+
+def open_task(
+    competition: str, data: StrPath | None = None, *, labels: str | int | None = None, image_size: int | None = None
+) -> Competition:
+    """Open a competition by its spec, with options that the command line has words of their own for."""
+    from kit.registry import with_options
+
+    if isinstance(labels, str) and labels.isdecimal():  # as the command line has it
+        labels = int(labels)
+    spec = with_options(competition, labels=labels, image_size=image_size)
+    return open_competition(spec, Path(data) if data is not None else None)
 
 
 def resolve_recipe(competition: Competition, name: str | None, changes: dict[str, Any]) -> Recipe:
@@ -121,7 +148,7 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     else:
         valid = [*competition.recipes, "or the path of a recipe.json"]
         raise RecipeError(unknown_name(f"recipe of {competition.name}", name, valid))
-    return Recipe.from_dict({**base, "competition": competition.name, **changes})
+    return Recipe.from_dict({"metric": competition.metric, **base, "competition": competition.spec, **changes})
 
 
 def _recipe_from_file(path: Path, competition: Competition) -> dict[str, Any]:
@@ -130,8 +157,8 @@ def _recipe_from_file(path: Path, competition: Competition) -> dict[str, Any]:
         of = recipe["competition"]
     except (OSError, ValueError, KeyError, TypeError):
         raise RecipeError(f"{path} is not a recipe.json of a run") from None
-    if of != competition.name:
-        raise RecipeError(f"{path} is a recipe of {of}, expected one of {competition.name}")
+    if of != competition.spec:
+        raise RecipeError(f"{path} is a recipe of {of}, expected one of {competition.spec}")
     return dict(recipe)
 
 
@@ -175,7 +202,7 @@ def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs")
     from kit.training.trainer import load_predictor
 
     saved = run.read_recipe()
-    competition = load_competition(saved["recipe"]["competition"])
+    competition = _saved_competition(saved)
     images = _training_images(saved, competition)
     exported = [
         export_onnx(
@@ -191,15 +218,21 @@ def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs")
     return exported
 
 
+def _saved_competition(saved: dict[str, Any]) -> Competition:
+    """The competition of a run, on the files where the run found them, or on those that KIT_DATA has now."""
+    data = _saved_data(saved, "set KIT_DATA to where they are now")
+    return open_competition(saved["recipe"]["competition"], data)
+
+
 def _training_images(saved: dict[str, Any], competition: Competition) -> Images:
-    """The images that a run was trained on, from where it found them, or from where images are found now.
+    """The images that a run was trained on.
 
     Raises:
         RunError: the images there are others.
     """
     from kit.training.summary import images_hash
 
-    images = competition.load_train(_saved_data(saved, "set KIT_DATA to where they are now"))
+    images = competition.load_train()
     if images_hash(images) != saved["images"]["hash"]:
         raise RunError(
             f"the {competition.name} images are not those that this run was trained on: put those back into "
@@ -214,7 +247,7 @@ def _saved_data(saved: dict[str, Any], fix: str) -> Path | None:
     Raises:
         DataError: it is gone, and nothing replaces it. Other data must not be taken for it.
     """
-    if saved["data"] is None or Path(saved["data"]).is_dir():
+    if saved["data"] is None or Path(saved["data"]).exists():
         return saved["data"] and Path(saved["data"])
     if not os.environ.get("KIT_DATA"):
         raise DataError(f"this run was trained on the files in {saved['data']}, which is gone: {fix}")
@@ -226,7 +259,7 @@ def _model_card(fold: FoldDirectory, competition: Competition, saved: dict[str, 
 
     validation = fold.read_scores().get("validation")
     return ModelCard(
-        competition=competition.name,
+        competition=competition.spec,
         class_names=competition.class_names,
         label_values=competition.label_values,
         input_shape=competition.image_shape,
@@ -235,7 +268,8 @@ def _model_card(fold: FoldDirectory, competition: Competition, saved: dict[str, 
         target_column=competition.target_column,
         recipe_hash=saved["recipe_hash"],
         kit_version=__version__,
-        score=validation and validation["accuracy"],
+        metric=saved["recipe"]["metric"],
+        score=validation and validation["score"],
         selected=bool(validation and validation["selected"]),
     )
 
@@ -287,7 +321,6 @@ def predict(
     Raises:
         KitError: something that the caller can mend; nothing was written then.
     """
-    from kit.data.images import decode_labels
     from kit.deploy.model_file import load_model
     from kit.deploy.predict import predict_probabilities
     from kit.deploy.submission import expected_submission, write_submission
@@ -295,18 +328,15 @@ def predict(
     sources = [_run_or_file(source) for source in models] or [newest_run(Path(runs))]
     files = [file for source in sources for file in _model_files(source)]
     loaded = [load_model(file, provider) for file in files]
-    competition = load_competition(loaded[0].card.competition)
     directory = Path(data) if data is not None else None
     if directory is None and isinstance(sources[0], RunDirectory):
         directory = _saved_data(sources[0].read_recipe(), "name their directory with --data")
-    images = competition.load_test(directory)
+    competition = open_competition(loaded[0].card.competition, directory)
+    images = competition.load_test()
     header = (competition.id_column, competition.target_column)
-    expected = expected_submission(
-        header, images.ids, competition.label_values, competition.sample_submission(directory)
-    )
+    expected = expected_submission(header, images.ids, loaded[0].card.label_values, competition.sample_submission)
     probabilities = predict_probabilities(loaded, images.pixels)
-    labels = decode_labels(probabilities.argmax(axis=1), loaded[0].card.label_values)
-    counts = write_submission(Path(out), images.ids, labels, expected)
+    counts = write_submission(Path(out), images.ids, probabilities, expected)
     return Prediction(Path(out), len(images), counts, tuple(files), loaded[0].provider)
 
 
@@ -333,21 +363,21 @@ def report(run: RunDirectory | StrPath | None = None, out: StrPath | None = None
 
     run = _open_run(run, Path(runs))
     saved = run.read_recipe()
-    competition = load_competition(saved["recipe"]["competition"])
+    competition = _saved_competition(saved)
     images = _training_images(saved, competition)
     return write_report(run, competition, images, Path(out) if out else run.path / "report.html")
 
 
-def prepare(competition: str, out: StrPath | None = None) -> list[Path]:
+def prepare(competition: str, out: StrPath | None = None, data: StrPath | None = None) -> list[Path]:
     """Write a competition's files from the public data set behind it, with the test answers in a file of their own.
 
     Raises:
         DataError: there is no such data set, or no network.
     """
-    task = load_competition(competition)
+    task = open_task(competition, data)
     if task.prepare is None:
-        raise RecipeError(f"{competition} needs no preparation: 'kit train {competition}' works as it is")
-    return task.prepare(Path(out) if out else Path("data") / competition)
+        raise RecipeError(f"there is no public data set to make files of {task.name} from: bring its own files")
+    return task.prepare(Path(out) if out else Path("data") / task.name)
 
 
 def _open_run(run: RunDirectory | StrPath | None, runs: Path) -> RunDirectory:

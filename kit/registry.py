@@ -73,6 +73,28 @@ def _stage(node: ast.expr) -> Spec:
     raise ValueError("neither a name nor a call")
 
 
+def with_options(text: str, **options: Any) -> str:
+    """A spec of one stage with further options: ``cifar100`` and ``labels="coarse"`` -> ``cifar100(labels='coarse')``.
+
+    Options of value None are left out, and leave the text as it is if there are no others.
+
+    Raises:
+        RecipeError: the text is no spec of one stage, or sets the option already.
+    """
+    options = {name: value for name, value in options.items() if value is not None}
+    if not options:
+        return text
+    stages = parse_spec(text)
+    for name in options:
+        if len(stages) != 1 or name in stages[0].kwargs:
+            raise RecipeError(
+                f"{text!r} and {name} {options[name]!r}: expected one name that does not set {name} itself"
+            )
+    (spec,) = stages
+    words = [*map(repr, spec.args), *(f"{name}={value!r}" for name, value in {**spec.kwargs, **options}.items())]
+    return f"{spec.name}({', '.join(words)})"
+
+
 class Registry:
     """Functions by name. ``kind`` is the word that error messages use, such as ``model``."""
 
@@ -82,11 +104,14 @@ class Registry:
 
     def register(self, function: F) -> F:
         """Register a function under its own name; a name that is taken raises ``ValueError``."""
-        name = function.__name__
+        self.add(function.__name__, function)
+        return function
+
+    def add(self, name: str, function: Callable[..., Any]) -> None:
+        """Register a function under a name that is not its own."""
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is registered twice")
         self._entries[name] = function
-        return function
 
     def names(self) -> list[str]:
         return sorted(self._entries)
@@ -173,7 +198,8 @@ def _type_words(hint: Any) -> str:
         return " or ".join(map(_type_words, typing.get_args(hint)))
     if origin is tuple:
         return f"({', '.join(map(_type_words, typing.get_args(hint)))})"
-    return {float: "a number", int: "a whole number", str: "a string", bool: "True or False"}.get(hint, str(hint))
+    words = {float: "a number", int: "a whole number", str: "a string", bool: "True or False", types.NoneType: "None"}
+    return words.get(hint, str(hint))
 
 
 def discover(package_name: str, search_path: Sequence[str]) -> None:

@@ -47,8 +47,8 @@ def tiny_competition() -> Competition:
         label_values=(42, 3, 7),
         class_names=("lying", "standing", "none"),
         image_shape=(28, 28, 1),
-        load_train=lambda data: striped_images(90),
-        load_test=lambda data: striped_images(30, seed=1, labelled=False),
+        load_train=lambda: striped_images(90),
+        load_test=lambda: striped_images(30, seed=1, labelled=False),
         default_model="brief",
         recipes={"brief": {"model": "brief(momentum=0.8)", "epochs": 3, "batch_size": 16, "learning_rate": 0.003}},
     )
@@ -60,8 +60,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Competition:
     import kit.api
 
     competition = tiny_competition()
-    load = kit.api.load_competition
-    monkeypatch.setattr(kit.api, "load_competition", lambda name: competition if name == "tiny" else load(name))
+    real = kit.api.open_competition
+    monkeypatch.setattr(
+        kit.api, "open_competition", lambda spec, data=None: competition if spec == "tiny" else real(spec, data)
+    )
     return competition
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_folds_from_training_to_submission(tiny: Competition) -> None:
     assert metrics["status"] == "complete"
     assert metrics["scored_on"] == "out of fold, 3 of 3 folds"
     assert metrics["score"] > 0.8
-    assert metrics["fold_mean"] == pytest.approx(np.mean(metrics["fold_accuracy"]))
+    assert metrics["fold_mean"] == pytest.approx(np.mean(metrics["fold_scores"]))
     with np.load(run.path / "out_of_fold.npz") as out_of_fold:
         assert sorted(out_of_fold["ids"].tolist()) == list(range(1000, 1090))
         right = (out_of_fold["probabilities"].argmax(axis=1) == out_of_fold["labels"]).mean()
@@ -113,19 +114,23 @@ def test_weights_that_answer_nothing_are_a_failure(tiny: Competition, monkeypatc
 
 def test_export_and_report_want_the_images_of_the_run(tiny: Competition) -> None:
     run = kit.train("tiny", epochs=1)
-    object.__setattr__(tiny, "load_train", lambda data: striped_images(90, seed=5))
+    object.__setattr__(tiny, "load_train", lambda: striped_images(90, seed=5))
     for action in (kit.export, kit.api.report):
         with pytest.raises(kit.KitError, match="the tiny images are not those that this run was trained on"):
             action(run)
 
 
-def test_predict_looks_where_the_run_found_its_data(tiny: Competition, tmp_path: Path) -> None:
+def test_predict_looks_where_the_run_found_its_data(tiny: Competition, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     asked = []
-    load = tiny.load_test
-    object.__setattr__(tiny, "load_test", lambda data: asked.append(data) or load(data))
-    object.__setattr__(tiny, "files", ("train.npy",))
+
+    def open_tiny(spec: str, data: Path | None = None) -> Competition:
+        asked.append(data)
+        return replace(tiny, data=data and data.resolve())
+
+    monkeypatch.setattr(kit.api, "open_competition", open_tiny)
     (tmp_path / "mine").mkdir()
     run = kit.train("tiny", epochs=1, data="mine")
+    asked.clear()
     kit.predict(run, out="a.csv")
     kit.predict(run, out="b.csv", data=tmp_path)
     kit.predict(run.path / "model.onnx", out="c.csv")

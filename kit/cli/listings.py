@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kit.cli.format import percent, print_json, print_table
+from kit.cli.format import print_json, print_table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_RUNS = Path("runs")
@@ -19,10 +19,11 @@ def runs(
     runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> None:
-    """List runs, best first within each competition, by accuracy on validated rows."""
+    """List runs, best first within each competition, by its metric on validated rows."""
     from competitions import competition_names
     from kit.errors import RecipeError, RunError
     from kit.registry import unknown_name
+    from kit.scoring.metrics import make_metric
     from kit.training.runs import find_runs
 
     if runs != DEFAULT_RUNS and not runs.is_dir():
@@ -32,7 +33,7 @@ def runs(
     if competition not in (None, *known):
         raise RecipeError(unknown_name("competition", str(competition), sorted(known)))
     rows = [_run_row(run) for run in found if competition in (None, run.path.parent.name)]
-    rows.sort(key=lambda row: (row["competition"], row["score"] is None, -(row["score"] or 0)))
+    rows.sort(key=_rank)
     if as_json:
         return print_json(rows)
     if not rows:
@@ -41,14 +42,15 @@ def runs(
             f"train one with 'kit train {competition or 'digits'}'"
         )
     print_table(
-        ["run", "score", "scored on", "selected", "test", "epochs", "seconds", "status"],
+        ["run", "metric", "score", "scored on", "selected", "test", "epochs", "seconds", "status"],
         [
             [
                 row["run"],
-                percent(row["score"]),
+                row["metric"] or "-",
+                "-" if row["score"] is None else make_metric(row["metric"]).show(row["score"]),
                 row["scored_on"] or "-",
                 "yes" if row["selected"] else "no",
-                percent(row["test"]),
+                "-" if row["test"] is None else make_metric(row["metric"]).show(row["test"]),
                 row["epochs"] or "-",
                 round(row["seconds"] or 0),
                 row["status"],
@@ -58,11 +60,23 @@ def runs(
     )
 
 
+def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Runs of one competition and metric together, the best first, those without a score last."""
+    from kit.scoring.metrics import make_metric
+
+    if row["score"] is None:
+        return (row["competition"], True, "", 0)
+    return (row["competition"], False, row["metric"], -make_metric(row["metric"]).key(row["score"]))
+
+
 def _run_row(run: Any) -> dict[str, Any]:
     """What the list says about a run; a run that is damaged or did not finish is listed as such."""
-    from kit.errors import RunError
+    from kit.errors import RecipeError, RunError
+    from kit.scoring.metrics import make_metric
 
-    row: dict[str, Any] = dict.fromkeys(("model", "score", "scored_on", "selected", "test", "epochs", "seconds"))
+    row: dict[str, Any] = dict.fromkeys(
+        ("model", "metric", "score", "scored_on", "selected", "test", "epochs", "seconds")
+    )
     row |= {"run": str(run.path), "competition": run.path.parent.name, "status": "unfinished"}
     if not run.is_finished:
         return row
@@ -72,10 +86,11 @@ def _run_row(run: Any) -> dict[str, Any]:
         read = row | {
             "model": recipe["model"],
             "selected": validated["selected"],
-            "test": metrics["test"]["accuracy"] if "test" in metrics else None,
-            **{name: metrics[name] for name in ("score", "scored_on", "epochs", "seconds", "status")},
+            "test": metrics["test"]["score"] if "test" in metrics else None,
+            **{name: metrics[name] for name in ("metric", "score", "scored_on", "epochs", "seconds", "status")},
         }
-    except (RunError, LookupError, TypeError, AttributeError):
+        make_metric(read["metric"])
+    except (RunError, RecipeError, LookupError, TypeError, AttributeError):
         return row | {"status": "damaged"}
     return read if _is_listable(read) else row | {"status": "damaged"}
 
@@ -83,39 +98,23 @@ def _run_row(run: Any) -> dict[str, Any]:
 def _is_listable(row: dict[str, Any]) -> bool:
     """Whether every value is of the kind that the table and its order need."""
     numbers = [row["score"], row["epochs"], row["seconds"], *([row["test"]] if row["test"] is not None else [])]
-    texts = [row[name] for name in ("model", "scored_on", "status")]
+    texts = [row[name] for name in ("model", "metric", "scored_on", "status")]
     return all(type(number) in (int, float) and math.isfinite(number) for number in numbers) and all(
         isinstance(text, str) for text in texts
     )
 
 
 def competitions(as_json: Json = False) -> None:
-    """List the competitions, their classes and their recipes."""
-    from competitions import competition_names, load_competition
+    """List the competitions, their options and their recipes."""
+    from competitions import competition_names, describe_competition
 
-    found = [load_competition(name) for name in competition_names()]
-    rows = [
-        {
-            "competition": entry.name,
-            "title": entry.title,
-            "image_shape": list(entry.image_shape),
-            "classes": len(entry.label_values),
-            "recipes": list(entry.recipes),
-        }
-        for entry in found
-    ]
+    rows = [describe_competition(name) for name in competition_names()]
     if as_json:
         return print_json(rows)
     print_table(
-        ["competition", "images", "classes", "recipes", "title"],
+        ["competition", "options", "recipes", "about"],
         [
-            [
-                row["competition"],
-                "x".join(map(str, row["image_shape"])),  # type: ignore[call-overload]
-                row["classes"],
-                ", ".join(row["recipes"]),  # type: ignore[arg-type]
-                row["title"],
-            ]
+            [row["competition"], ", ".join(row["options"]) or "-", ", ".join(row["recipes"]) or "-", row["about"]]
             for row in rows
         ],
     )

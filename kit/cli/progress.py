@@ -26,10 +26,11 @@ def progress_listener(stream: TextIO) -> Iterator[Listener]:
 
 
 def _epoch_line(epoch: Epoch, epochs: int) -> str:
+    score = "" if epoch.validation_score == epoch.validation_accuracy else f"score {epoch.validation_score:.4f}  "
     return (
         f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  loss {epoch.loss:.4f}  accuracy {percent(epoch.accuracy)}  "
         f"validation {epoch.validation_loss:.4f} {percent(epoch.validation_accuracy)}  "
-        f"{epoch.images_per_second:,.0f} images/s"
+        f"{score}{epoch.images_per_second:,.0f} images/s"
     )
 
 

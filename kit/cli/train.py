@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from kit.cli.format import percent
+from kit.cli.options import Data, ImageSize, Labels
 
 
 def train(
@@ -28,7 +29,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Of split, weights, order and augmentation.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")] = None,
     keep: Annotated[str | None, typer.Option(help="Weights of the last epoch, or of the best validation.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Directory with the competition's files.")] = None,
+    data: Data = None,
+    labels: Labels = None,
+    image_size: ImageSize = None,
     out: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the run; it must be new.")] = None,
 ) -> None:
@@ -45,6 +48,8 @@ def train(
             folds=folds,
             fold=fold,
             data=data,
+            labels=labels,
+            image_size=image_size,
             out=out,
             name=name,
             listener=listener,
@@ -70,19 +75,23 @@ def train(
 
 
 def _print_scores(metrics: dict) -> None:
+    from kit.scoring.metrics import make_metric
+
+    metric = make_metric(metrics["metric"])
     for part, title in (("validation", "validation"), ("out_of_fold", "out of fold"), ("test", "test")):
         if part in metrics:
             scores = metrics[part]
             low, high = scores["accuracy_interval"]
+            figure = "" if metrics["metric"] == "accuracy" else f"{metrics['metric']} {metric.show(scores['score'])}, "
             note = ", selected: the best epoch was chosen on these rows" if scores["selected"] else ""
             typer.echo(
-                f"{title:<12}accuracy {percent(scores['accuracy'])} "
+                f"{title:<12}{figure}accuracy {percent(scores['accuracy'])} "
                 f"({percent(low)} to {percent(high)}), log loss {scores['log_loss']:.4f}, {scores['rows']:,} rows{note}"
             )
     if metrics.get("fold_deviation") is not None:
         typer.echo(
-            f"folds       {', '.join(map(percent, metrics['fold_accuracy']))}: "
-            f"mean {percent(metrics['fold_mean'])}, standard deviation {100 * metrics['fold_deviation']:.2f} points"
+            f"folds       {', '.join(map(metric.show, metrics['fold_scores']))}: "
+            f"mean {metric.show(metrics['fold_mean'])}, standard deviation {metric.show(metrics['fold_deviation'])}"
         )
     typer.echo(
         f"trained     {metrics['trainable_parameters']:,} parameters in {metrics['seconds']:.0f} s, "

@@ -3,8 +3,8 @@
     <cache>/index/<hash of path>.json      size, times and content hash of a source file seen before
     <cache>/arrays/<content>-<format>/     one .npy an array
 
-A source that has not been touched since is recognised by its size and times alone, so that a later start
-reads neither it nor its hash again.
+A source that has not been touched since is recognised by its size and times alone, so that a later start does
+not read it again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from kit.files import write_text
 _UNUSABLE = (OSError, ValueError, EOFError)  # what reading an absent or damaged entry raises
 
 Arrays = dict[str, np.ndarray]
+Source = TypeVar("Source", Path, tuple[Path, ...])
 
 
 def cache_directory() -> Path:
@@ -34,11 +36,11 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kit"
 
 
-def cached_arrays(source: Path, format_name: str, convert: Callable[[Path, Path], None]) -> Arrays:
-    """The arrays that ``convert`` makes of a file, converted only once.
+def cached_arrays(source: Source, format_name: str, convert: Callable[[Source, Path], None]) -> Arrays:
+    """The arrays that ``convert`` makes of a file, or of several files, converted only once.
 
     Args:
-        source: the file people have.
+        source: the file people have, or the files in their order.
         format_name: names the conversion and its version; another name is another entry.
         convert: called with the source and an empty directory, into which it writes ``NAME.npy`` files.
 
@@ -48,18 +50,60 @@ def cached_arrays(source: Path, format_name: str, convert: Callable[[Path, Path]
     Raises:
         DataError: from ``convert``, or when the cache cannot be written.
     """
-    content = _content_hash(source)
-    entry = cache_directory() / "arrays" / f"{content}-{format_name}"
+    contents = [_content_hash(path) for path in ((source,) if isinstance(source, Path) else source)]
+    content = contents[0] if len(contents) == 1 else hashlib.sha256("".join(contents).encode()).hexdigest()[:32]
+    entry = _entry(content, format_name)
     with contextlib.suppress(*_UNUSABLE):
         return _map(entry)
+
+    def convert_source(directory: Path) -> str:
+        convert(source, directory)
+        return content
+
+    return _converted(format_name, convert_source)[1]
+
+
+def cached_tree(path: Path, stamp: str, format_name: str, convert: Callable[[Path], str]) -> Arrays:
+    """The arrays that ``convert`` makes of many small files, which are read, hashed and converted at once.
+
+    Args:
+        path: the directory or archive that they lie in.
+        stamp: changes when any of them may have changed, and costs no reading; see ``readers.trees``.
+        format_name: names the conversion, its options and its version.
+        convert: called with an empty directory, into which it writes ``NAME.npy`` files; returns the hash of
+            the files' names and contents.
+    """
+    index = _index_file(f"{path.resolve()} {format_name}")
+    with contextlib.suppress(*_UNUSABLE, KeyError, TypeError):
+        known = json.loads(index.read_text())
+        if known["seen"] == stamp:
+            return _map(_entry(known["content"], format_name))
+    content, arrays = _converted(format_name, convert)
+    with contextlib.suppress(OSError):  # the index saves time only
+        write_text(index, json.dumps({"path": str(path), "seen": stamp, "content": content}))
+    return arrays
+
+
+def _entry(content: str, format_name: str) -> Path:
+    return cache_directory() / "arrays" / f"{content}-{format_name}"
+
+
+def _index_file(place: str) -> Path:
+    return cache_directory() / "index" / f"{hashlib.sha256(place.encode()).hexdigest()[:32]}.json"
+
+
+def _converted(format_name: str, convert: Callable[[Path], str]) -> tuple[str, Arrays]:
+    """Convert into a scratch directory, which becomes the entry of the content that ``convert`` tells."""
+    arrays = cache_directory() / "arrays"
     try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".converting-", dir=entry.parent) as scratch:
+        arrays.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".converting-", dir=arrays) as scratch:
             new = Path(scratch) / "new"
             new.mkdir()
-            convert(source, new)
+            content = convert(new)
+            entry = _entry(content, format_name)
             _put_in_place(new, entry)
-        return _map(entry)
+        return content, _map(entry)
     except OSError as error:
         raise DataError(
             f"cannot write the cache in {cache_directory()}: {error.strerror or error}; "
@@ -101,7 +145,7 @@ def _content_hash(source: Path) -> str:
 def _hash_unless_seen(source: Path) -> str:
     status = source.stat()
     seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-    index = cache_directory() / "index" / f"{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:32]}.json"
+    index = _index_file(str(source.resolve()))
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(index.read_text())
         if known["seen"] == seen:

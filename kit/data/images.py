@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,14 @@ class Competition:
     """What is asked: where the images come from, what the classes are called, how a submission looks.
 
     label_values: what the competition writes for each class, in the order of the class indices.
-    load_train, load_test: a data directory (or None: look in the usual places) -> Images.
-    sample_submission: a data directory -> path of the organiser's sample, if there is one.
+    load_train, load_test: read the images, or map them if that was done before; of the test images the labels
+        are known where the public data set has them, and choose nothing.
+    metric: spec of what the competition is scored by, such as ``accuracy`` or ``log_loss``.
+    sample_submission: the organiser's sample, if there is one.
     recipes: name -> recipe fields; the recipe named like a model is that model's default.
+    data: the directory or archive that the images come from, None if they are embedded.
     prepare: writes the competition's files from a public data set into a directory, where one exists.
+    spec: the name with the options that it was opened with, such as ``cifar100(labels='coarse')``.
     """
 
     name: str
@@ -61,17 +65,20 @@ class Competition:
     label_values: tuple[LabelValue, ...]
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]  # (height, width, channels)
-    load_train: Callable[[Path | None], Images]
-    load_test: Callable[[Path | None], Images]
-    sample_submission: Callable[[Path | None], Path | None] = lambda data: None
+    load_train: Callable[[], Images]
+    load_test: Callable[[], Images]
+    metric: str = "accuracy"
+    sample_submission: Path | None = None
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_model: str = "deeper"
-    files: tuple[str, ...] = ()  # what it reads from a data directory; nothing if it is embedded
     id_column: str = "id"
     target_column: str = "target"
+    data: Path | None = None
     prepare: Callable[[Path], list[Path]] | None = None
+    spec: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "spec", self.spec or self.name)
         if len(set(self.label_values)) != len(self.label_values) or len(self.label_values) < 2:
             raise DataError(f"{self.name}: label values {self.label_values} are not two or more distinct values")
         if len(self.class_names) != len(self.label_values):
@@ -114,7 +121,7 @@ def encode_labels(values: np.ndarray, label_values: tuple[LabelValue, ...], sour
     return labels.astype(np.int64)
 
 
-def decode_labels(labels: np.ndarray, label_values: tuple[LabelValue, ...]) -> list[LabelValue]:
+def decode_labels(labels: np.ndarray, label_values: Sequence[LabelValue]) -> list[LabelValue]:
     """Turn class indices back into the competition's own labels, as Python ints or strings."""
     return [label_values[index] for index in labels.tolist()]
 

@@ -1,4 +1,4 @@
-"""Where a competition's files may lie."""
+"""Where a competition's files may lie: in a directory, or in an archive as it was downloaded."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from kit.errors import DataError
 
 
 def data_root(data: Path | None) -> Path:
-    """The directory to look in: ``--data`` if given, else ``KIT_DATA`` if set, else ``data``.
+    """The directory or `.zip` to look in: ``--data`` if given, else ``KIT_DATA`` if set, else ``data``.
 
     Raises:
-        DataError: a directory that was named is not there.
+        DataError: what was named is not there.
     """
     for given, name in ((data, "--data"), (os.environ.get("KIT_DATA"), "KIT_DATA")):
         if given:
-            if not Path(given).is_dir():
-                raise DataError(f"{name} {given} is not a directory: name the one that holds the competition's files")
-            return Path(given)
+            path = Path(given)
+            if not (path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip")):
+                raise DataError(
+                    f"{name} {given} is not a directory or a .zip: name the one that holds the competition's files"
+                )
+            return path
     return Path("data")
 
 

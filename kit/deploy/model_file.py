@@ -31,7 +31,8 @@ class ModelCard:
     target_column: str
     recipe_hash: str
     kit_version: str
-    score: float | None  # accuracy on the validation rows, None if there were none
+    metric: str
+    score: float | None  # by the metric on the validation rows, None if there were none
     selected: bool  # the score was chosen among epochs by the rows it is on
 
     def to_metadata(self) -> dict[str, str]:

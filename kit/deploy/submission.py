@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.data.images import LabelValue
+from kit.data.images import LabelValue, decode_labels
 from kit.errors import SubmissionError
 from kit.files import replacing
 
@@ -19,57 +20,82 @@ from kit.files import replacing
 class Expected:
     """What a valid submission looks like.
 
-    header: names of the id and target columns.
+    header: the id column, then one column for the label, or a column a class for its probability.
     ids: every id that must occur, and occur once, as text.
-    labels: every label that may occur, as text: integers without a decimal point.
+    labels: every label that may occur, as text: integers without a decimal point; in the order of the classes.
+    wants_probabilities: of every class (a column each) or, with two classes and one column, of the second class.
     """
 
-    header: tuple[str, str]
+    header: tuple[str, ...]
     ids: frozenset[str]
-    labels: frozenset[str]
+    labels: tuple[str, ...]
+    wants_probabilities: bool = False
+
+    @property
+    def classes_asked_for(self) -> list[int]:
+        """The class index that each probability column is about."""
+        columns = self.header[1:]
+        return [self.labels.index(name) for name in columns] if len(columns) > 1 else [1]
 
 
 def expected_submission(
     header: tuple[str, str], ids: np.ndarray, label_values: Sequence[LabelValue], sample: Path | None
 ) -> Expected:
-    """What to expect: the header of the organiser's sample where there is one, else the competition's own.
+    """What to expect: as the organiser's sample has it where there is one, else the competition's own header.
 
     Raises:
-        SubmissionError: the sample cannot be read, or its ids are not the test set's.
+        SubmissionError: the sample cannot be read, its ids are not the test set's, or its columns are not the classes.
     """
-    known, labels = frozenset(map(str, ids.tolist())), frozenset(map(str, label_values))
+    known, labels = frozenset(map(str, ids.tolist())), tuple(map(str, label_values))
     if sample is None:
         return Expected(header, known, labels)
-    rows = _read_rows(sample, sample)
+    rows = read_rows(sample, sample)
     first = next(rows)
-    if len(first) != 2:
+    body = [row for row in rows if row]
+    if len(first) > 2 and sorted(first[1:]) != sorted(labels):
         raise SubmissionError(
-            f"{sample}: the header is {','.join(first)!r} of {len(first)} columns, expected an id and a target column"
+            f"{sample}: the header is {','.join(first)!r}, expected an id and a target column, or an id column and "
+            f"one a class: {', '.join(labels[:10])}"
         )
-    sampled = [row[0] for row in rows if row]
+    if len(first) < 2:
+        raise SubmissionError(f"{sample}: the header is {','.join(first)!r} of one column, expected an id and a target")
+    sampled = [row[0] for row in body]
     problems = _id_problems(missing=sorted(known.difference(sampled)), unknown=[i for i in sampled if i not in known])
     if problems:
         raise SubmissionError(
             f"{sample}: the ids are not the test set's: {problems}; sample and test file do not belong together: "
             "put those of one competition there, or move the sample away"
         )
-    return Expected((first[0], first[1]), known, labels)
+    one_probability = len(labels) == 2 and len(first) == 2 and any(_is_fraction(row[1]) for row in body if len(row) > 1)
+    return Expected(tuple(first), known, labels, len(first) > 2 or one_probability)
 
 
-def write_submission(path: Path, ids: np.ndarray, labels: Sequence[LabelValue], expected: Expected) -> Counter[str]:
-    """Write ``id,target`` rows; the file takes its place only after it was read back and found valid.
+def _is_fraction(text: str) -> bool:
+    try:
+        return 0 < float(text) < 1
+    except ValueError:
+        return False
+
+
+def write_submission(path: Path, ids: np.ndarray, probabilities: np.ndarray, expected: Expected) -> Counter[str]:
+    """Write what was expected; the file takes its place only after it was read back and found valid.
 
     Args:
         path: where the CSV goes.
         ids: (rows,) as the competition gave them.
-        labels: the competition's own labels, one a row.
+        probabilities: float (rows, classes), in the order of ``expected.labels``.
 
     Returns:
-        How often each label occurs.
+        How often each label is the most probable one.
 
     Raises:
         SubmissionError: the result would not score, or cannot be written; ``path`` is as it was.
     """
+    chosen = list(map(str, decode_labels(probabilities.argmax(axis=1), expected.labels)))
+    columns = [chosen]
+    if expected.wants_probabilities:
+        asked = probabilities[:, expected.classes_asked_for].T.astype(np.float64)
+        columns = [[f"{value:.8g}" for value in column.tolist()] for column in asked]
     try:
         if path.is_dir():
             raise SubmissionError(f"--out {path} is a directory: name a CSV file in it")
@@ -77,26 +103,24 @@ def write_submission(path: Path, ids: np.ndarray, labels: Sequence[LabelValue], 
             with scratch.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(expected.header)
-                writer.writerows(zip(ids.tolist(), labels, strict=True))
-            return validate_submission(scratch, expected, path)
+                writer.writerows(zip(ids.tolist(), *columns, strict=True))
+            validate_submission(scratch, expected, path)
     except OSError as error:
         raise SubmissionError(f"cannot write {path}: {error.strerror or error}") from None
+    return Counter(chosen)
 
 
-def validate_submission(path: Path, expected: Expected, name: Path | None = None) -> Counter[str]:
+def validate_submission(path: Path, expected: Expected, name: Path | None = None) -> None:
     """Check a CSV against what the competition wants, a line at a time. Row order does not matter.
 
     Args:
         name: what to call the file in an error, if not ``path``.
 
-    Returns:
-        How often each label occurs.
-
     Raises:
         SubmissionError: what is wrong.
     """
     name = name or path
-    rows = _read_rows(path, name)
+    rows = read_rows(path, name)
     header = next(rows)
     if tuple(header) != expected.header:
         raise SubmissionError(f"{name}: the header is {','.join(header)}, expected {','.join(expected.header)}")
@@ -105,17 +129,32 @@ def validate_submission(path: Path, expected: Expected, name: Path | None = None
     unknown: list[str] = []
     repeated: list[str] = []
     for line, row in enumerate(rows, start=2):
-        if len(row) != 2:
-            raise SubmissionError(f"{name}, line {line}: {len(row)} columns, expected 2")
+        if len(row) != len(header):
+            raise SubmissionError(f"{name}, line {line}: {len(row)} columns, expected {len(header)}")
         if row[0] in missing:
             missing.remove(row[0])
         else:
             (repeated if row[0] in expected.ids else unknown).append(row[0])
-        counts[row[1]] += 1
+        if expected.wants_probabilities:
+            _check_probabilities(name, line, row[1:])
+        else:
+            counts[row[1]] += 1
     if problems := _id_problems(missing=sorted(missing), unknown=unknown, repeated=repeated):
         raise SubmissionError(f"{name}: the ids are not the test set's: {problems}")
     _check_labels(name, counts, expected.labels)
-    return counts
+
+
+def _check_probabilities(name: Path, line: int, texts: list[str]) -> None:
+    """Each from 0 to 1; where every class has a column, they sum to one."""
+    try:
+        values = [float(text) for text in texts]
+    except ValueError:
+        values = [math.nan]
+    if not all(0 <= value <= 1 for value in values) or (len(values) > 1 and abs(sum(values) - 1) > 1e-3):
+        raise SubmissionError(
+            f"{name}, line {line}: received {', '.join(texts)[:80]}, expected probabilities from 0 to 1"
+            + (" that sum to 1" if len(texts) > 1 else "")
+        )
 
 
 def _id_problems(**problems: list[str]) -> str:
@@ -123,16 +162,16 @@ def _id_problems(**problems: list[str]) -> str:
     return "; ".join(f"{len(ids)} {problem} ({', '.join(ids[:5])})" for problem, ids in problems.items() if ids)
 
 
-def _check_labels(name: Path, counts: Counter[str], allowed: frozenset[str]) -> None:
+def _check_labels(name: Path, counts: Counter[str], allowed: Sequence[str]) -> None:
     wrong = [label for label in counts if label not in allowed]
     if wrong:
         raise SubmissionError(
             f"{name}: {sum(counts[label] for label in wrong)} labels are not allowed, such as {wrong[0]!r}; "
-            f"expected one of {', '.join(sorted(allowed)[:10])}"
+            f"expected one of {', '.join(allowed[:10])}"
         )
 
 
-def _read_rows(path: Path, name: Path) -> Iterator[list[str]]:
+def read_rows(path: Path, name: Path) -> Iterator[list[str]]:
     """The rows of a CSV, the first of which is there."""
     try:
         with path.open(newline="", encoding="utf-8") as file:

@@ -12,6 +12,7 @@ from kit.data.images import Competition, Images
 from kit.errors import RunError
 from kit.files import write_text
 from kit.report import figures
+from kit.scoring.metrics import make_metric
 from kit.training.runs import RunDirectory
 
 SHOWN_MISTAKES = 12
@@ -35,7 +36,7 @@ def write_report(run: RunDirectory, competition: Competition, images: Images, pa
         metrics,
         title=f"{competition.name}: {run.path.name}",
         competition=competition.title,
-        command=shlex.join(["kit", "train", competition.name, "--recipe", str(run.path / "recipe.json")]),
+        command=shlex.join(["kit", "train", competition.spec, "--recipe", str(run.path / "recipe.json")]),
         curves=Markup(figures.curves([fold.read_history() for fold in folds])),
         confusion=Markup(figures.confusion(labels, probabilities.argmax(axis=1), names)),
         mistakes=Markup(_mistakes(images, ids, labels, probabilities, names)),
@@ -55,7 +56,11 @@ def _render(run: Path, recipe: dict[str, Any], metrics: dict[str, Any], **parts:
     pages = Environment(loader=PackageLoader("kit.report", "."), autoescape=True, undefined=StrictUndefined)
     try:
         return pages.get_template("page.html").render(
-            recipe=recipe, metrics=metrics, scores=_score_rows(metrics), **parts
+            recipe=recipe,
+            metrics=metrics,
+            show=make_metric(metrics["metric"]).show,
+            scores=_score_rows(metrics),
+            **parts,
         )
     except (UndefinedError, LookupError, TypeError, ValueError) as error:
         raise RunError(

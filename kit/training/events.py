@@ -16,6 +16,7 @@ class Epoch:
     accuracy: float
     validation_loss: float
     validation_accuracy: float
+    validation_score: float  # by the competition's metric
     seconds: float  # training steps alone
     images_per_second: float
 

@@ -13,6 +13,7 @@ from kit.data.folds import make_split
 from kit.errors import RecipeError
 from kit.models import MODELS
 from kit.registry import parse_spec, unknown_name
+from kit.scoring.metrics import make_metric
 from kit.training.augment import augmentation
 from kit.training.normalization import NORMALIZATIONS
 from kit.training.optimizers import OPTIMIZERS
@@ -37,7 +38,8 @@ class Recipe:
     augment: str = "none"  # spec
     normalization: str = "rescale"  # spec
     precision: str = "auto"
-    keep: str = "last"  # weights of the last epoch, or of the best validation accuracy (a selected score)
+    keep: str = "last"  # weights of the last epoch, or of the best by the metric on validation rows (a selected score)
+    metric: str = "accuracy"  # spec; the competition's, unless chosen otherwise
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -47,12 +49,13 @@ class Recipe:
         rate = self.learning_rate
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
             raise RecipeError(f"learning_rate is {rate!r}, expected a number above 0")
-        for name in ("competition", "model", "split", "optimizer", "schedule", "augment", "normalization"):
+        for name in ("competition", "model", "split", "optimizer", "schedule", "augment", "normalization", "metric"):
             if not isinstance(getattr(self, name), str):
                 raise RecipeError(f"{name} is {getattr(self, name)!r}, expected a string")
         if self.keep not in KEEP:
             raise RecipeError(f"keep is {self.keep!r}, expected one of {', '.join(KEEP)}")
         check_precision(self.precision)
+        make_metric(self.metric)
         MODELS.bind_one(self.model)
         make_split(self.split)
         OPTIMIZERS.bind_one(self.optimizer)

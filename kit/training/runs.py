@@ -65,7 +65,9 @@ class FoldDirectory:
         with _reading(self.path / "history.csv") as path, path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
             kinds: dict[str, Any] = {name: int if name in ("epoch", "steps") else float for name in rows[0]}
-            return [Epoch(**{name: kinds[name](value) for name, value in row.items()}) for row in rows]
+            epochs = [{name: kinds[name](value) for name, value in row.items()} for row in rows]
+            # Before there was a choice of metrics, the score was the accuracy.
+            return [Epoch(**{"validation_score": epoch.get("validation_accuracy"), **epoch}) for epoch in epochs]
 
     def write_architecture(self, architecture: Architecture) -> None:
         _write_json(self.path / "architecture.json", asdict(architecture))
@@ -145,6 +147,7 @@ class RunDirectory:
         saved = _read_json(self.path / "recipe.json")
         with _reading(self.path / "recipe.json"):
             saved["recipe"]["competition"], saved["recipe"]["keep"], saved["data"], saved["images"]["hash"]
+            saved["recipe"].setdefault("metric", "accuracy")  # as it was before there was a choice
         return saved
 
     def write_split(self, folds: list[Fold], scheme: str, seed: int) -> None:

@@ -17,8 +17,13 @@ from kit.training.summary import LogFile, summarize
 from kit.training.trainer import Task, train_fold
 
 
-def train_run(run: RunDirectory, images: Images, tasks: Sequence[Task], listener: Listener) -> None:
+def train_run(
+    run: RunDirectory, images: Images, tasks: Sequence[Task], listener: Listener, test: Images | None = None
+) -> None:
     """Train folds into a run's directory; a listener may end the run early, and what was learned is kept.
+
+    Args:
+        test: the competition's own labelled test images, where there are any.
 
     Raises:
         RunError: a loss stopped being finite; what was learned before is kept, and the run is marked as failed.
@@ -29,7 +34,7 @@ def train_run(run: RunDirectory, images: Images, tasks: Sequence[Task], listener
             for place, task in enumerate(tasks):
                 steps = steps_per_epoch(len(task.fold.train), task.recipe.batch_size)
                 everyone.fold_started(task.number, len(tasks) - place - 1, task.recipe.epochs, steps)
-                train_fold(images, task, everyone)
+                train_fold(images, task, everyone, test)
                 if not everyone.keep_going():
                     break
         except RunError:

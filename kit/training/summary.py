@@ -15,7 +15,7 @@ import numpy as np
 
 from kit.data.folds import row_keys
 from kit.data.images import Images
-from kit.scoring.metrics import score
+from kit.scoring.metrics import make_metric, score
 from kit.training.events import Epoch, Listener
 from kit.training.recipe import Recipe
 from kit.training.runs import RunDirectory
@@ -71,16 +71,39 @@ class LogFile(Listener):
         self._line(" ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
 
 
+def _averaged_repeats(out_of_fold: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """One entry a row, with its mean probabilities, where repeated folds validated it several times."""
+    ids, first, entry = np.unique(out_of_fold["ids"], return_index=True, return_inverse=True)
+    if len(ids) == len(entry):
+        return out_of_fold
+    total = np.zeros((len(ids), out_of_fold["probabilities"].shape[1]), np.float32)
+    np.add.at(total, entry, out_of_fold["probabilities"])
+    mean = total / np.bincount(entry)[:, np.newaxis]
+    return {"ids": ids, "labels": out_of_fold["labels"][first], "probabilities": mean}
+
+
+def _averaged_test(predictions: list[dict[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The folds' mean probabilities of the test rows, and their labels; None where folds tested other rows or none."""
+    first = predictions[0]
+    if not all(
+        "test_ids" in arrays and np.array_equal(arrays["test_ids"], first["test_ids"]) for arrays in predictions
+    ):
+        return None
+    return np.mean([arrays["test_probabilities"] for arrays in predictions], axis=0), first["test_labels"]
+
+
 def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The run's metrics.json and, when it has several folds, its out-of-fold probabilities.
 
-    ``score`` is the accuracy on all validated rows: of the one fold, or out of fold.
+    ``score`` is by the competition's metric, on all validated rows: of the one fold, or out of fold.
     """
     trained, folds = run.trained_folds(), len(run.read_split())
+    metric = run.read_recipe()["recipe"]["metric"]
     scores = [fold.read_scores() for fold in trained]
     metrics: dict[str, Any] = {
         "status": status,
-        "metric": "accuracy",
+        "metric": metric,
+        "higher_is_better": make_metric(metric).higher_is_better,
         "epochs": max(fold["epochs"] for fold in scores),
         "trainable_parameters": scores[0]["trainable_parameters"],
         "seconds": sum(fold["seconds"] for fold in scores),
@@ -89,7 +112,7 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
     if folds == 1:
         return {
             **metrics,
-            "score": scores[0]["validation"]["accuracy"],
+            "score": scores[0]["validation"]["score"],
             "scored_on": "validation",
             **scores[0],
         }, {}
@@ -99,15 +122,18 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
         name: np.concatenate([arrays[f"validation_{name}"] for arrays in predictions])
         for name in ("ids", "labels", "probabilities")
     }
-    total = score(out_of_fold["probabilities"], out_of_fold["labels"])
-    accuracies = [fold["validation"]["accuracy"] for fold in scores]
+    out_of_fold = _averaged_repeats(out_of_fold)
+    total = score(out_of_fold["probabilities"], out_of_fold["labels"], metric)
+    fold_scores = [fold["validation"]["score"] for fold in scores]
+    if test := _averaged_test(predictions):
+        metrics["test"] = {**score(*test, metric), "selected": False}
     metrics |= {
-        "score": total["accuracy"],
+        "score": total["score"],
         "scored_on": f"out of fold, {len(trained)} of {folds} folds",
         "out_of_fold": {**total, "selected": any(fold["validation"]["selected"] for fold in scores)},
-        "fold_accuracy": accuracies,
-        "fold_mean": float(np.mean(accuracies)),
-        "fold_deviation": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
-        "folds": {fold.path.name: fold_scores for fold, fold_scores in zip(trained, scores, strict=True)},
+        "fold_scores": fold_scores,
+        "fold_mean": float(np.mean(fold_scores)),
+        "fold_deviation": float(np.std(fold_scores, ddof=1)) if len(fold_scores) > 1 else None,
+        "folds": {fold.path.name: values for fold, values in zip(trained, scores, strict=True)},
     }
     return metrics, out_of_fold

@@ -14,7 +14,7 @@ from kit.data.folds import Fold
 from kit.data.images import Images, windows
 from kit.errors import RunError
 from kit.models.build import Architecture, build_classifier, build_predictor
-from kit.scoring.metrics import log_loss, score
+from kit.scoring.metrics import make_metric, mean_log_loss, score
 from kit.training.batches import epoch_batches, steps_per_epoch
 from kit.training.events import Epoch, Listener
 from kit.training.normalization import NORMALIZATIONS
@@ -40,8 +40,11 @@ class Task:
     directory: FoldDirectory
 
 
-def train_fold(images: Images, task: Task, listener: Listener) -> dict[str, Any]:
+def train_fold(images: Images, task: Task, listener: Listener, test: Images | None = None) -> dict[str, Any]:
     """Train a fold and write its files; the result depends on the arguments alone.
+
+    Args:
+        test: the competition's own labelled test images, which are scored if the fold holds out no test rows.
 
     Sets the global seeds of Python, NumPy and Keras, and ends Keras's session: models built before are detached.
 
@@ -55,7 +58,7 @@ def train_fold(images: Images, task: Task, listener: Listener) -> dict[str, Any]
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(task.recipe.seed)  # Keras draws initial weights and dropout from global generators
-    training = _prepare(images, task)
+    training = _prepare(images, task, test)
     history: list[Epoch] = []
     try:
         for epoch in range(task.recipe.epochs):
@@ -78,6 +81,7 @@ class _Training:
 
     images: Images
     task: Task
+    test: Images | None
     classifier: Any  # Keras model: raw pixels -> logits
     step: Any  # Keras model: batch -> loss, around the classifier
     rates: np.ndarray  # float32 (epochs * steps,)
@@ -88,7 +92,7 @@ class _Training:
         return min(self.task.recipe.batch_size, len(self.task.fold.train))
 
 
-def _prepare(images: Images, task: Task) -> _Training:
+def _prepare(images: Images, task: Task, test: Images | None) -> _Training:
     """Build and compile the model, and write what its weights will need around them."""
     import keras
 
@@ -111,7 +115,7 @@ def _prepare(images: Images, task: Task) -> _Training:
     step = training_step(classifier, recipe.augment, task.num_classes)
     step.compile(optimizer, jit_compile=task.switches.jit_compile)
     classifier.compile(jit_compile=task.switches.jit_compile)  # for predict_on_batch
-    return _Training(images, task, classifier, step, rates, steps)
+    return _Training(images, task, test, classifier, step, rates, steps)
 
 
 def _train_epoch(training: _Training, number: int, listener: Listener) -> Epoch:
@@ -144,32 +148,34 @@ def _train_epoch(training: _Training, number: int, listener: Listener) -> Epoch:
         learning_rate=float(training.rates[number * training.steps + step - 1]),
         loss=totals[0] / step,
         accuracy=totals[1] / step,
-        validation_loss=log_loss(probabilities, labels),
+        validation_loss=mean_log_loss(probabilities, labels),
         validation_accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
+        validation_score=make_metric(recipe.metric).compute(probabilities, labels),
         seconds=seconds,
         images_per_second=step * training.batch_size / seconds,
     )
 
 
-def _best(history: list[Epoch]) -> Epoch:
-    """The first epoch of the highest validation accuracy."""
-    return max(history, key=lambda epoch: epoch.validation_accuracy)
+def _best(history: list[Epoch], metric: str) -> Epoch:
+    """The first epoch of the best validation score."""
+    key = make_metric(metric).key
+    return max(history, key=lambda epoch: key(epoch.validation_score))
 
 
 def _keep(training: _Training, history: list[Epoch]) -> None:
     """Put the weights of the epoch that just ended, and the history up to it, on disk."""
     directory = training.task.directory
     save_weights(training.classifier, directory, "last")
-    if _best(history) is history[-1]:
+    if _best(history, training.task.recipe.metric) is history[-1]:
         save_weights(training.classifier, directory, "best")
     directory.write_history(history)
 
 
 def _score(training: _Training, history: list[Epoch]) -> dict[str, Any]:
     """Score the weights that the recipe keeps, in the float32 form that is exported."""
-    images, task = training.images, training.task
+    task = training.task
     predictor = load_predictor(task.directory, task.recipe.keep)
-    best = _best(history)
+    best = _best(history, task.recipe.metric)
     ended_early = sum(epoch.steps for epoch in history) < len(training.rates)
     scores: dict[str, Any] = {
         "epochs": len(history),
@@ -178,6 +184,7 @@ def _score(training: _Training, history: list[Epoch]) -> dict[str, Any]:
         # The best of many epochs was chosen by these rows, so its score on them is too good.
         "best_epoch": {
             "epoch": best.epoch,
+            "validation_score": best.validation_score,
             "validation_accuracy": best.validation_accuracy,
             "validation_loss": best.validation_loss,
             "selected": True,
@@ -187,27 +194,38 @@ def _score(training: _Training, history: list[Epoch]) -> dict[str, Any]:
         "images_per_second": float(np.median([epoch.images_per_second for epoch in history])),
     }
     arrays: dict[str, np.ndarray] = {}
-    for part in ("validation", "test"):
-        rows = getattr(task.fold, part)
-        if len(rows):
-            pixels, labels = _rows(images, rows)
-            probabilities = predict_probabilities(predictor, pixels)
-            if not np.isfinite(probabilities).all():
-                raise RunError(
-                    f"the trained model answers {part} rows with probabilities that are not numbers: "
-                    "its training diverged, try a lower --learning-rate"
-                )
-            # Whoever ended the training early may have looked at these rows' score.
-            selected = part == "validation" and (task.recipe.keep == "best" or ended_early)
-            scores[part] = {**score(probabilities, labels), "selected": selected}
-            arrays |= {
-                f"{part}_ids": images.ids[rows],
-                f"{part}_labels": labels,
-                f"{part}_probabilities": probabilities,
-            }
+    for part, scored in _scored_rows(training).items():
+        probabilities = predict_probabilities(predictor, scored.pixels)
+        if not np.isfinite(probabilities).all():
+            raise RunError(
+                f"the trained model answers {part} rows with probabilities that are not numbers: "
+                "its training diverged, try a lower --learning-rate"
+            )
+        labels: np.ndarray = scored.labels  # type: ignore[assignment]
+        # Whoever ended the training early may have looked at these rows' score.
+        selected = part == "validation" and (task.recipe.keep == "best" or ended_early)
+        scores[part] = {**score(probabilities, labels, task.recipe.metric), "selected": selected}
+        arrays |= {
+            f"{part}_ids": scored.ids,
+            f"{part}_labels": labels,
+            f"{part}_probabilities": probabilities,
+        }
     task.directory.write_predictions(arrays)
     task.directory.write_scores(scores)
     return scores
+
+
+def _scored_rows(training: _Training) -> dict[str, Images]:
+    """The labelled rows that were not trained on: of the fold, and the competition's test set where it has labels."""
+    fold, images = training.task.fold, training.images
+    scored = {}
+    for part, rows in (("validation", fold.validation), ("test", fold.test)):
+        if len(rows):
+            pixels, labels = _rows(images, rows)
+            scored[part] = Images(pixels, images.ids[rows], labels)
+    if "test" not in scored and training.test is not None:
+        scored["test"] = training.test
+    return scored
 
 
 def _rows(images: Images, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -52,7 +52,7 @@ def test_names_stay_text_and_folds_are_listed(tiny: Competition, tmp_path: Path)
     assert "<script>" not in text
     assert "<b>" not in text
     assert "out of fold" in text
-    assert re.search(r"Folds:\s+\d+\.\d\d,\s*\d+\.\d\d", text)
+    assert re.search(r"Folds, accuracy:\s+\d+\.\d\d %,\s*\d+\.\d\d %", text)
 
 
 def test_a_run_that_did_not_finish(digits_runs: Path, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_run_without_predictions_of_validated_rows(digits_runs: Path, tmp_path
 
 
 def test_figures_of_one_epoch_many_classes_and_missing_classes() -> None:
-    epoch = Epoch(1, 5, 0.1, 2.0, 0.3, 1.9, 0.4, 1.0, 100.0)
+    epoch = Epoch(1, 5, 0.1, 2.0, 0.3, 1.9, 0.4, 0.4, 1.0, 100.0)
     assert figures.curves([[epoch]]).startswith("<svg")
     names = [f"class number {i}" for i in range(99)] + ["$5 & <up>"]
     labels = np.arange(50)

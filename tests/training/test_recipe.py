@@ -17,7 +17,7 @@ def test_the_hash_changes_with_every_field() -> None:
     other = {
         "competition": "tiny", "model": "brief", "split": "stratified_kfold(3)", "epochs": 3, "batch_size": 7,
         "optimizer": "sgd", "learning_rate": 0.5, "schedule": "constant", "augment": "flip",
-        "normalization": "none", "precision": "float32", "keep": "best", "seed": 9,
+        "normalization": "none", "precision": "float32", "keep": "best", "metric": "log_loss", "seed": 9,
     }  # fmt: skip
     assert set(other) == {field.name for field in dataclasses.fields(Recipe)}
     hashes = {dataclasses.replace(RECIPE, **{name: value}).hash() for name, value in other.items()}

@@ -55,7 +55,7 @@ def test_what_is_written_is_read_back() -> None:
     for written, read in zip(folds, run.read_split(), strict=True):
         for part in ("train", "validation", "test"):
             np.testing.assert_array_equal(getattr(written, part), getattr(read, part))
-    history = [Epoch(n, 10, 0.1 / n, 1.5, 0.5, 1.25, 0.75, 2.0, 640.0) for n in (1, 2)]
+    history = [Epoch(n, 10, 0.1 / n, 1.5, 0.5, 1.25, 0.75, 0.7, 2.0, 640.0) for n in (1, 2)]
     directory = FoldDirectory(run.path)
     directory.write_history(history)
     assert directory.read_history() == history

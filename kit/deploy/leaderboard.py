@@ -1,0 +1,129 @@
+"""A local leaderboard: a submission against held-out answers, in a public and a private part."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit.deploy.submission import Expected, read_rows, validate_submission
+from kit.errors import SubmissionError
+from kit.scoring.metrics import Metric, make_metric
+
+RESAMPLES = 1000
+PUBLIC_SHARE = 0.3
+_USAGE = "usage"  # the column by which Kaggle's own solution files say who is public
+
+
+def score_submission(
+    submission: Path, answers: Path, metric: str | None = None, public: float = PUBLIC_SHARE
+) -> dict[str, Any]:
+    """Score a submission as a competition's host would.
+
+    Args:
+        submission: CSV of an id and a label column, or of an id column and a probability column a class.
+        answers: CSV of an id and a label column; with a third one, ``Usage`` of Public and Private, that decides
+            the parts. Otherwise a hash of the id does, so that a row is always in the same part.
+        metric: spec; by default accuracy of labels, log loss of probabilities.
+        public: share of the ids in the public part.
+
+    Returns:
+        ``metric``, and for ``public``, ``private`` and ``all`` (parts without rows are left out) ``rows``,
+        ``score`` and ``interval``, the 2.5th and 97.5th percentile over bootstrap samples of the rows.
+
+    Raises:
+        SubmissionError: a file cannot be read, or the submission would not be accepted.
+    """
+    if not 0 <= public <= 1:
+        raise SubmissionError(f"--public is {public:g}, expected a share from 0 to 1")
+    header, truth, usage = _read_answers(answers)
+    expected = _expected(submission, header, truth)
+    spec = metric or ("log_loss" if expected.wants_probabilities else "accuracy")
+    judge = make_metric(spec)
+    if judge.needs_probabilities and not expected.wants_probabilities:
+        raise SubmissionError(f"{submission} holds labels, but {spec} needs a probability column a class")
+    validate_submission(submission, expected)
+    ids, probabilities = _read_probabilities(submission, expected)
+    labels = np.array([expected.labels.index(truth[name]) for name in ids])
+    is_public = np.array([usage[name] == "public" if usage else _fraction(name) < public for name in ids])
+    parts = {"public": is_public, "private": ~is_public, "all": np.ones(len(ids), bool)}
+    return {"metric": spec} | {
+        part: _score_with_interval(judge, probabilities[rows], labels[rows])
+        for part, rows in parts.items()
+        if rows.any()
+    }
+
+
+def _read_answers(path: Path) -> tuple[tuple[str, str], dict[str, str], dict[str, str]]:
+    """Header, id -> label, and id -> usage where the file has it."""
+    rows = read_rows(path, path)
+    header = next(rows)
+    has_usage = len(header) == 3 and header[2].lower() == _USAGE
+    if len(header) != 2 and not has_usage:
+        raise SubmissionError(f"{path}: the header is {','.join(header)!r}, expected an id and a label column")
+    truth: dict[str, str] = {}
+    usage: dict[str, str] = {}
+    for line, row in enumerate(rows, start=2):
+        if len(row) != len(header) or row[0] in truth:
+            what = f"{len(row)} columns, expected {len(header)}" if len(row) != len(header) else f"id {row[0]} again"
+            raise SubmissionError(f"{path}, line {line}: {what}")
+        truth[row[0]] = row[1]
+        if has_usage:
+            usage[row[0]] = row[2].lower()
+    if not truth:
+        raise SubmissionError(f"{path} has a header and no rows, expected an answer an image")
+    return (header[0], header[1]), truth, usage
+
+
+def _expected(submission: Path, header: tuple[str, str], truth: dict[str, str]) -> Expected:
+    """What the answers make of a submission's header: labels, or a probability of each class."""
+    columns = next(read_rows(submission, submission))
+    classes = sorted({*truth.values(), *(columns[1:] if len(columns) > 2 else ())}, key=_in_order)
+    if len(columns) > 2:
+        unknown = sorted(set(truth.values()) - set(columns[1:]))
+        if unknown:
+            raise SubmissionError(
+                f"{submission}: the header is {','.join(columns)[:200]!r}, which lacks the classes "
+                f"{', '.join(unknown[:5])} of the answers; expected a column a class"
+            )
+        return Expected((header[0], *columns[1:]), frozenset(truth), tuple(classes), wants_probabilities=True)
+    return Expected(header, frozenset(truth), tuple(classes))
+
+
+def _in_order(label: str) -> tuple[float, str]:
+    """Numbers by their size, which grades need, before other text."""
+    try:
+        return float(label), label
+    except ValueError:
+        return np.inf, label
+
+
+def _read_probabilities(path: Path, expected: Expected) -> tuple[list[str], np.ndarray]:
+    """The ids in their order, and a row of class probabilities each; a label is a probability of one."""
+    rows = read_rows(path, path)
+    next(rows)
+    body = list(rows)
+    probabilities = np.zeros((len(body), len(expected.labels)))
+    if expected.wants_probabilities:
+        probabilities[:, expected.classes_asked_for] = [[float(text) for text in row[1:]] for row in body]
+    else:
+        probabilities[np.arange(len(body)), [expected.labels.index(row[1]) for row in body]] = 1
+    return [row[0] for row in body], probabilities
+
+
+def _fraction(name: str) -> float:
+    """A number from 0 to 1 that depends on the id alone."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+
+
+def _score_with_interval(metric: Metric, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    random = np.random.default_rng(0)
+    samples = []
+    for _ in range(RESAMPLES):
+        rows = random.integers(0, len(labels), len(labels))
+        samples.append(metric.compute(probabilities[rows], labels[rows]))
+    low, high = np.percentile(samples, [2.5, 97.5])
+    figure = metric.compute(probabilities, labels)
+    return {"rows": len(labels), "score": figure, "interval": [float(low), float(high)]}
