@@ -1,1 +1,1 @@
-"""Images, labels and folds: NumPy only."""
+"""Files nobody vouches for -> images, labels and folds. Packages but NumPy are imported where they are used."""

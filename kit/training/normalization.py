@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kit.data.channels import channel_histograms, mean_and_deviation
 from kit.data.images import windows
 from kit.registry import Registry
 
@@ -29,15 +30,7 @@ def rescale(pixels: np.ndarray, rows: np.ndarray, /) -> tuple[np.ndarray, np.nda
 @NORMALIZATIONS.register
 def standardize(pixels: np.ndarray, rows: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
     """Each channel gets mean 0 and standard deviation 1 over the training rows."""
-    channels = pixels.shape[-1]
-    values = np.arange(256)
-    counts = np.zeros((channels, 256))  # integers below 2**53: sums are exact and order does not matter
-    for some in windows(rows, 4096):
-        chosen = pixels[some]
-        for channel in range(channels):
-            counts[channel] += np.bincount(chosen[..., channel].ravel(), minlength=256)
-    total = counts.sum(axis=1)
-    mean = counts @ values / total
-    deviation = np.sqrt(counts @ values**2 / total - mean**2)
+    histograms = channel_histograms(pixels[some] for some in windows(rows, 4096))
+    mean, deviation = np.array([mean_and_deviation(channel) for channel in histograms]).T
     deviation = np.where(deviation > 0, deviation, 1.0)  # a constant channel carries nothing
     return 1 / deviation, -mean / deviation

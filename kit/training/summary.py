@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from kit.data.folds import row_keys
+from kit.data.duplicates import row_keys
 from kit.data.images import Images
 from kit.scoring.metrics import make_metric, score
 from kit.training.events import Epoch, Listener
