@@ -12,7 +12,7 @@ import sys
 
 from kit.registry import unknown_name
 
-BENCHMARKS = ("startup", "predict", "memory", "augmentation", "training")
+BENCHMARKS = ("startup", "reading", "pictures", "folds", "predict", "memory", "augmentation", "training")
 
 
 def main() -> int:

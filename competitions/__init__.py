@@ -92,7 +92,7 @@ def open_competition(spec: str, data: Path | None = None) -> Competition:
 
 
 def _built_in() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(__path__)]
+    return [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
 
 
 def _installed() -> dict[str, importlib.metadata.EntryPoint]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.data.images import Competition, Images
+from kit.data.prepared import write_pixel_competition
 
 TEST_ROWS = 360
 SIZE = 28  # pixels a side
@@ -41,6 +42,13 @@ def load_test() -> Images:
     return Images(pixels[-TEST_ROWS:], np.arange(TEST_ROWS))
 
 
+def prepare(directory: Path) -> list[Path]:
+    """Write the digits as a pixel CSV with held-out answers, for ``kit train pixels``."""
+    pixels, target = _digits()
+    test = Images(pixels[-TEST_ROWS:], np.arange(TEST_ROWS), target[-TEST_ROWS:])
+    return write_pixel_competition(directory, load_train(), test, range(10))
+
+
 _FAST = {
     "epochs": 15,
     "batch_size": 32,
@@ -67,5 +75,6 @@ def competition(data: Path | None, /) -> Competition:
         image_shape=(SIZE, SIZE, 1),
         load_train=load_train,
         load_test=load_test,
+        prepare=prepare,
         recipes=RECIPES,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,13 @@ from kit.training.runs import FoldDirectory, RunDirectory, newest_run
 from kit.version import __version__
 
 if TYPE_CHECKING:
+    from kit.data.audit import Audit
     from kit.data.folds import Fold
     from kit.data.images import Competition, Images
     from kit.deploy.export import Exported
     from kit.training.recipe import Recipe
+
+logger = logging.getLogger("kit")
 
 StrPath = str | os.PathLike[str]
 
@@ -36,7 +40,9 @@ def train(
     competition: str,
     *,
     recipe: str | None = None,
-    folds: int | None = None,
+    folds: int | StrPath | None = None,
+    repeats: int | None = None,
+    group: str | None = None,
     fold: int | None = None,
     data: StrPath | None = None,
     labels: str | int | None = None,
@@ -52,7 +58,9 @@ def train(
         competition: such as ``digits``, ``fashion_mnist`` or ``cifar100(labels='coarse')``.
         recipe: name of one of the competition's recipes, or path of a ``recipe.json``; by default the one that
             is named like the model.
-        folds: stratified k-fold with this many folds, instead of the recipe's split.
+        folds: stratified k-fold with this many folds, or a CSV of ``id,fold``, instead of the recipe's split.
+        repeats: deal the folds anew this many times, and train them all.
+        group: column whose rows share a fold, such as the patient; needs a number of ``folds``.
         fold: train this fold of the split only, counting from 0.
         data: directory or `.zip` with the competition's files; by default ``KIT_DATA``, else ``data``.
         labels: the competition's option of that name: ``fine`` or ``coarse``, 5 or 10.
@@ -69,7 +77,7 @@ def train(
     Raises:
         KitError: something that the caller can mend; raised before any file is written where possible.
     """
-    from kit.data.folds import make_split
+    from kit.data.folds import make_split, separated_duplicates
     from kit.training.recipe import model_name
     from kit.training.session import interruptible, train_run
     from kit.training.summary import run_context
@@ -77,18 +85,18 @@ def train(
     from kit.training.trainer import Task
 
     task = open_task(competition, data, labels=labels, image_size=image_size)
-    if folds is not None:
-        changes["split"] = f"stratified_kfold({folds})"
+    changes["split"] = _split_spec(folds, repeats, group) or changes.get("split")
     plan = resolve_recipe(task, recipe, changes)
     split = make_split(plan.split)
-    if fold is not None and not 0 <= fold < split.num_folds:
-        raise RecipeError(
-            f"fold is {fold}, expected 0 to {split.num_folds - 1}, counting from 0, with split {plan.split!r}"
-        )
+    _check_fold(fold, split.num_folds, plan.split)
     switches = resolve_switches(plan.precision)
     _check_buildable(plan, task)
     images = task.load_train()
     parts = split.make_folds(images, plan.seed)
+    _check_fold(fold, len(parts), plan.split)
+    for line in (*images.notes, separated_duplicates(images, parts)):
+        if line:
+            logger.warning(line)
 
     run = RunDirectory.create(Path(out), task.name, model_name(plan.model), name)
     run.write_recipe(plan.to_dict(), run_context(plan, switches, images, task.data))
@@ -101,6 +109,28 @@ def train(
         train_run(run, images, tasks, Broadcast(listener or Listener(), interrupt), _labelled_test(task, parts))
         export(run)
     return run
+
+
+def _split_spec(folds: int | StrPath | None, repeats: int | None, group: str | None) -> str | None:
+    """The split that the words of the command line ask for; None for the recipe's own."""
+    from kit.registry import with_options
+
+    if folds is None or not isinstance(folds, int):
+        if repeats is not None or group is not None:
+            raise RecipeError("repeats and group need a number of folds, such as folds 5")
+        return None if folds is None else f"folds_file({os.fspath(folds)!r})"
+    if repeats is None:
+        return with_options(f"stratified_kfold({folds})", group=group)
+    if group is not None:
+        raise RecipeError("repeats and group cannot be had together: leave one of them out")
+    return f"repeated_stratified_kfold({folds}, {repeats})"
+
+
+def _check_fold(fold: int | None, num_folds: int | None, split: str) -> None:
+    if fold is not None and not 0 <= fold < (num_folds or fold + 1):
+        raise RecipeError(
+            f"fold is {fold}, expected 0 to {(num_folds or 0) - 1}, counting from 0, with split {split!r}"
+        )
 
 
 def _labelled_test(competition: Competition, folds: Sequence[Fold]) -> Images | None:
@@ -368,6 +398,70 @@ def report(run: RunDirectory | StrPath | None = None, out: StrPath | None = None
     return write_report(run, competition, images, Path(out) if out else run.path / "report.html")
 
 
+def check(
+    competition: str,
+    data: StrPath | None = None,
+    *,
+    labels: str | int | None = None,
+    image_size: int | None = None,
+    near: float = 0.0,
+) -> Audit:
+    """Look for what spoils a training or its score: duplicates, conflicting labels, leaks, uneven classes.
+
+    Args:
+        near: also count pairs of images that differ by at most this many grey levels (root mean square).
+    """
+    from kit.data.audit import audit
+
+    task = open_task(competition, data, labels=labels, image_size=image_size)
+    train = task.load_train()
+    try:
+        test = task.load_test()
+    except DataError as error:  # the training images are worth a check without them
+        train = replace(train, notes=(*train.notes, f"the test images were not checked: {error}"))
+        test = None
+    return audit(train, test, task.class_names, near)
+
+
+def folds(
+    competition: str,
+    out: StrPath,
+    folds: int = 5,
+    *,
+    group: str | None = None,
+    near: float = 0.0,
+    seed: int = 0,
+    data: StrPath | None = None,
+    labels: str | int | None = None,
+    image_size: int | None = None,
+) -> list[int]:
+    """Deal the training images into stratified folds and write them as a CSV of ``id,fold``.
+
+    Returns:
+        The number of images of each fold.
+    """
+    import numpy as np
+
+    from kit.data.folds import make_split, write_folds_file
+    from kit.registry import with_options
+
+    split = make_split(with_options("stratified_kfold", folds=folds, group=group, near=near or None))
+    images = open_task(competition, data, labels=labels, image_size=image_size).load_train()
+    hand = np.empty(len(images), np.int64)
+    parts = split.make_folds(images, seed)
+    for number, part in enumerate(parts):
+        hand[part.validation] = number
+    write_folds_file(Path(out), images.ids, hand)
+    return [len(part.validation) for part in parts]
+
+
+def score(submission: StrPath, answers: StrPath, metric: str | None = None, public: float = 0.3) -> dict[str, Any]:
+    """Score a submission against held-out answers; see :func:`kit.deploy.leaderboard.score_submission`."""
+    from kit.deploy.leaderboard import score_submission
+
+    return score_submission(Path(submission), Path(answers), metric, public)
+
+
 def prepare(competition: str, out: StrPath | None = None, data: StrPath | None = None) -> list[Path]:
     """Write a competition's files from the public data set behind it, with the test answers in a file of their own.
 
@@ -378,6 +472,34 @@ def prepare(competition: str, out: StrPath | None = None, data: StrPath | None =
     if task.prepare is None:
         raise RecipeError(f"there is no public data set to make files of {task.name} from: bring its own files")
     return task.prepare(Path(out) if out else Path("data") / task.name)
+
+
+def new_competition(name: str) -> list[Path]:
+    """Write a commented competition module and its test into the working directory's ``competitions``.
+
+    Raises:
+        RecipeError: the name is taken, or is no name of a Python module.
+    """
+    import importlib.resources
+
+    from competitions import OWN_DIRECTORY, competition_names
+    from kit.files import write_text
+
+    if not (name.isidentifier() and name.islower() and not name.startswith(("_", "test_"))):
+        raise RecipeError(f"competition name {name!r}: expected lower-case letters, digits and _, such as leaf_disease")
+    written = {
+        OWN_DIRECTORY / f"{name}.py": "competition.txt",
+        OWN_DIRECTORY / f"test_{name}.py": "test_competition.txt",
+    }
+    for path in written:
+        if path.exists():
+            raise RecipeError(f"{path} exists and is never overwritten: choose another name")
+    if name in competition_names():
+        raise RecipeError(f"there is a competition {name!r} already: choose another name")
+    templates = importlib.resources.files("kit.data") / "templates"
+    for path, template in written.items():
+        write_text(path, (templates / template).read_text(encoding="utf-8").replace("NAME", name))
+    return list(written)
 
 
 def _open_run(run: RunDirectory | StrPath | None, runs: Path) -> RunDirectory:

@@ -1,29 +1,147 @@
-"""kit data"""
+"""kit data, kit folds"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Prepare a competition's files.", no_args_is_help=True, rich_markup_mode=None)
+from kit.cli.format import percent, print_json
+from kit.cli.options import Data, ImageSize, Json, Labels
+from kit.cli.progress import reading_shown
+
+MANY_CLASSES = 20  # more are not listed one by one
+
+app = typer.Typer(help="Check and prepare a competition's data.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.callback()
-def root() -> None:
-    pass
+@app.command()
+def check(
+    competition: Annotated[str, typer.Argument(help="Such as fashion_mnist, or folder with --data.")],
+    data: Data = None,
+    labels: Labels = None,
+    image_size: ImageSize = None,
+    near: Annotated[
+        float, typer.Option(help="Also look for near-duplicates: root mean square difference, in grey levels.")
+    ] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Look for duplicates, conflicting labels, test images in the training set, uneven classes, odd pixel values."""
+    from kit import api
+
+    with reading_shown(sys.stderr):
+        found = api.check(competition, data, labels=labels, image_size=image_size, near=near)
+    if as_json:
+        return print_json(found.to_dict())
+    _print_audit(found)
 
 
 @app.command()
 def prepare(
-    competition: Annotated[str, typer.Argument(help="Such as fashion_mnist.")],
+    competition: Annotated[str, typer.Argument(help="Such as fashion_mnist, cifar10 or digits.")],
     out: Annotated[Path | None, typer.Option(help="Directory to write; by default data/COMPETITION.")] = None,
+    data: Data = None,
 ) -> None:
-    """Download the public data set behind a competition and write the competition's files from it."""
+    """Write a competition's files from the public data set, which is downloaded if --data does not have it."""
     from kit import api
     from kit.cli.quiet import import_keras_quietly
 
-    import_keras_quietly()  # the data sets come through Keras
-    for path in api.prepare(competition, out):
-        typer.echo(path)
+    if data is None:
+        import_keras_quietly()  # downloads come through Keras
+    with reading_shown(sys.stderr):
+        for path in api.prepare(competition, out, data):
+            typer.echo(path)
+
+
+def folds(
+    competition: Annotated[str, typer.Argument(help="Such as fashion_mnist, or csv with --data.")],
+    out: Annotated[Path, typer.Option(help="The CSV to write, of an id and a fold an image.")] = Path("folds.csv"),
+    folds: Annotated[int, typer.Option(help="How many folds.")] = 5,
+    group: Annotated[str | None, typer.Option(help="Column whose rows stay together, such as patient.")] = None,
+    near: Annotated[
+        float, typer.Option(help="Near-duplicates stay together: root mean square difference, in grey levels.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Another seed deals other folds.")] = 0,
+    data: Data = None,
+    labels: Labels = None,
+    image_size: ImageSize = None,
+) -> None:
+    """Deal the training images into stratified folds, duplicates together, for 'kit train --folds FILE'."""
+    from kit import api
+
+    with reading_shown(sys.stderr):
+        sizes = api.folds(
+            competition, out, folds, group=group, near=near, seed=seed, data=data, labels=labels, image_size=image_size
+        )
+    typer.echo(f"folds   {', '.join(f'{size:,}' for size in sizes)} images")
+    typer.echo(f"wrote   {out}")
+    typer.echo(f"next    kit train {competition} --folds {out}")
+
+
+def score(
+    submission: Annotated[Path, typer.Argument(help="CSV of ids and labels, or ids and a probability column a class.")],
+    answers: Annotated[Path, typer.Argument(help="CSV of ids and labels; a column Usage may name the public rows.")],
+    metric: Annotated[
+        str | None, typer.Option(help="Such as macro_f1; by default accuracy, or log_loss of probabilities.")
+    ] = None,
+    public: Annotated[float, typer.Option(help="Share of the rows on the public leaderboard.")] = 0.3,
+    as_json: Json = False,
+) -> None:
+    """Score a submission against held-out answers, as the public and the private leaderboard would."""
+    from kit import api
+    from kit.scoring.metrics import make_metric
+
+    scores = api.score(submission, answers, metric, public)
+    if as_json:
+        return print_json(scores)
+    show = make_metric(scores["metric"]).show
+    for part in ("public", "private", "all"):
+        if part in scores:
+            low, high = map(show, scores[part]["interval"])
+            figure = show(scores[part]["score"])
+            typer.echo(f"{part:<8}{scores['metric']} {figure} ({low} to {high}), {scores[part]['rows']:,} rows")
+
+
+def _print_audit(found: Any) -> None:
+    shape = "x".join(map(str, found.image_shape))
+    test = "no test images" if found.test_rows is None else f"{found.test_rows:,} to predict"
+    _print("images", f"{found.rows:,} to train on, {test}, {shape}")
+    counts = sorted(found.class_counts.items(), key=lambda item: item[1])
+    if len(counts) > MANY_CLASSES:
+        (least, fewest), (most, largest) = counts[0], counts[-1]
+        _print("classes", f"{len(counts)}, from {least}: {fewest:,} to {most}: {largest:,}")
+    else:
+        _print("classes", ", ".join(f"{name}: {count:,}" for name, count in found.class_counts.items()))
+    _print("balance", f"the smallest class has {percent(found.balance)} of the largest one's images")
+    for number, channel in enumerate(found.channels):
+        moments = f"mean {channel.mean:.2f}, standard deviation {channel.deviation:.2f}"
+        _print(f"channel {number}", f"{channel.minimum} to {channel.maximum}, {moments}")
+    if found.constant.rows:
+        _print("constant", f"{found.constant.rows:,} images of one colour, such as {_ids(found.constant.ids)}")
+    _print("duplicates", f"{found.duplicates.groups:,} images occur more than once, in {found.duplicates.rows:,} rows")
+    conflicts = found.conflicts
+    _print("conflicts", f"{conflicts.groups:,} of them have different labels, in {conflicts.rows:,} rows")
+    for conflict in found.conflict_examples:
+        _print("", ", ".join(f"{name} is {label}" for name, label in zip(conflict.ids, conflict.classes, strict=True)))
+    if found.in_test is not None:
+        such = f", such as {_ids(found.in_test.ids)}" if found.in_test.rows else ""
+        _print("in test", f"{found.in_test.rows:,} training images are in the test set too{such}")
+        _print("test", f"{found.test_duplicates.groups:,} test images occur more than once")
+    if near := found.near_duplicates:
+        _print(
+            "near",
+            f"{near.within_train:,} pairs of training images and {near.train_to_test:,} pairs of a training and a test "
+            f"image differ by at most {near.radius:g} grey levels",
+        )
+    for note in found.notes:
+        _print("note", note)
+
+
+def _print(what: str, finding: str) -> None:
+    typer.echo(f"{what:<12}{finding}")
+
+
+def _ids(ids: tuple[int | str, ...]) -> str:
+    return ", ".join(map(str, ids))

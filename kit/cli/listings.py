@@ -1,4 +1,4 @@
-"""kit runs, kit competitions, kit models"""
+"""kit runs, kit competitions, kit new, kit models"""
 
 from __future__ import annotations
 
@@ -118,6 +118,16 @@ def competitions(as_json: Json = False) -> None:
             for row in rows
         ],
     )
+
+
+def new(name: Annotated[str, typer.Argument(help="The competition's name, such as leaf_disease.")]) -> None:
+    """Write a competition module of your own, with its test, into competitions/."""
+    from kit import api
+
+    module, test = api.new_competition(name)
+    typer.echo(f"wrote  {module}  change it to how your files are")
+    typer.echo(f"wrote  {test}  run it with: python -m pytest {test.parent}")
+    typer.echo(f"next   kit train {name} --data DIRECTORY   (this runs the code in {module})")
 
 
 def models(as_json: Json = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from typing import Annotated
 
@@ -40,8 +41,11 @@ app.command("train")(train.train)
 app.command("export")(deploy.export)
 app.command("predict")(deploy.predict)
 app.command("report")(report.report)
+app.command("score")(data.score)
+app.command("folds")(data.folds)
 app.command("runs")(listings.runs)
 app.command("competitions")(listings.competitions)
+app.command("new")(listings.new)
 app.command("models")(listings.models)
 app.add_typer(data.app, name="data")
 
@@ -50,6 +54,7 @@ def main() -> None:
     """Run the program; a mistake of the user's is one line on stderr and exit code 2."""
     from kit.errors import KitError
 
+    _show_warnings()
     try:
         app()
     except KitError as error:
@@ -67,6 +72,14 @@ def main() -> None:
     except KeyboardInterrupt:
         print("kit: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _show_warnings() -> None:
+    """What the library has to say, such as files it skipped, on stderr as the program's own lines."""
+    logger = logging.getLogger("kit")
+    logger.handlers = [logging.StreamHandler(sys.stderr)]
+    logger.handlers[0].setFormatter(logging.Formatter("kit: %(message)s"))
+    logger.handlers[0].setLevel(logging.WARNING)
 
 
 def _drop_unwritten_output() -> None:

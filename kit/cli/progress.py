@@ -1,14 +1,56 @@
-"""Progress of a training: a bar with the time left on a terminal, plain lines elsewhere."""
+"""Progress of reading and training: a bar with the time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TextIO
+from contextlib import ExitStack, contextmanager
+from typing import Any, TextIO
 
 from kit.cli.format import percent
+from kit.data.progress import progress_told_to
 from kit.training.events import Epoch, Listener
+
+SECONDS_BETWEEN_LINES = 5  # of a reading, where there is no terminal
+
+
+@contextmanager
+def reading_shown(stream: TextIO) -> Iterator[None]:
+    """While this lasts, the reading of many files shows how far it is."""
+    with ExitStack() as stack:
+        shown = _Reading(stream, stack)
+        with progress_told_to(shown):
+            yield
+
+
+class _Reading:
+    """Opens a bar with the first image that is told of: most commands read nothing that takes time."""
+
+    def __init__(self, stream: TextIO, stack: ExitStack) -> None:
+        self._stream, self._stack = stream, stack
+        self._bar: Any = None
+        self._tasks: dict[str, Any] = {}
+        self._told: dict[str, float] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if not self._stream.isatty():
+            if time.monotonic() - self._told.setdefault(what, time.monotonic()) > SECONDS_BETWEEN_LINES:
+                self._told[what] = time.monotonic()
+                print(f"{what}: {done:,} of {total:,} images", file=self._stream, flush=True)
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = self._stack.enter_context(
+                Progress(*columns, console=Console(file=self._stream), transient=True)
+            )
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total)
+        self._bar.update(self._tasks[what], completed=done)
+        if done >= total:
+            self._bar.remove_task(self._tasks.pop(what))
 
 
 @contextmanager

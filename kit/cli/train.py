@@ -24,10 +24,16 @@ def train(
     augment: Annotated[str | None, typer.Option(help="Such as 'flip|shift(height=2, width=0)|elastic'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as 'warmup(1)|cosine' or 'warm_restarts(0.001)'.")] = None,
     normalization: Annotated[str | None, typer.Option(help="none, rescale or standardize.")] = None,
-    folds: Annotated[int | None, typer.Option(help="Stratified k-fold instead of the recipe's split.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Such as 'holdout', 'first_rows(40000)' or 'group_folders'.")
+    ] = None,
+    folds: Annotated[str | None, typer.Option(help="How many stratified folds, or a CSV of id,fold.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Deal the folds anew, and train, this many times.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column whose rows share a fold, such as patient.")] = None,
     fold: Annotated[int | None, typer.Option(help="Train this fold only, counting from 0.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of split, weights, order and augmentation.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Instead of the competition's, such as macro_f1.")] = None,
     keep: Annotated[str | None, typer.Option(help="Weights of the last epoch, or of the best validation.")] = None,
     data: Data = None,
     labels: Labels = None,
@@ -37,15 +43,17 @@ def train(
 ) -> None:
     """Train a model, score it on rows it has not seen, and export it to ONNX."""
     from kit import api
-    from kit.cli.progress import progress_listener
+    from kit.cli.progress import progress_listener, reading_shown
     from kit.cli.quiet import import_keras_quietly
 
     import_keras_quietly()
-    with progress_listener(sys.stderr) as listener:
+    with reading_shown(sys.stderr), progress_listener(sys.stderr) as listener:
         run = api.train(
             competition,
             recipe=recipe,
-            folds=folds,
+            folds=int(folds) if folds is not None and folds.isdecimal() else folds,
+            repeats=repeats,
+            group=group,
             fold=fold,
             data=data,
             labels=labels,
@@ -64,6 +72,8 @@ def train(
             seed=seed,
             precision=precision,
             keep=keep,
+            split=split,
+            metric=metric,
         )
     metrics = run.read_metrics()
     _print_scores(metrics)

@@ -63,24 +63,24 @@ def cached_arrays(source: Source, format_name: str, convert: Callable[[Source, P
     return _converted(format_name, convert_source)[1]
 
 
-def cached_tree(path: Path, stamp: str, format_name: str, convert: Callable[[Path], str]) -> Arrays:
+def cached_tree(place: str, stamp: str, format_name: str, convert: Callable[[Path], str]) -> Arrays:
     """The arrays that ``convert`` makes of many small files, which are read, hashed and converted at once.
 
     Args:
-        path: the directory or archive that they lie in.
+        place: tells these files from others: the directory or archive that they lie in, and which of its files.
         stamp: changes when any of them may have changed, and costs no reading; see ``readers.trees``.
         format_name: names the conversion, its options and its version.
         convert: called with an empty directory, into which it writes ``NAME.npy`` files; returns the hash of
             the files' names and contents.
     """
-    index = _index_file(f"{path.resolve()} {format_name}")
+    index = _index_file(f"{place} {format_name}")
     with contextlib.suppress(*_UNUSABLE, KeyError, TypeError):
         known = json.loads(index.read_text())
         if known["seen"] == stamp:
             return _map(_entry(known["content"], format_name))
     content, arrays = _converted(format_name, convert)
     with contextlib.suppress(OSError):  # the index saves time only
-        write_text(index, json.dumps({"path": str(path), "seen": stamp, "content": content}))
+        write_text(index, json.dumps({"place": place, "seen": stamp, "content": content}))
     return arrays
 
 

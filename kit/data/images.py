@@ -46,6 +46,14 @@ class Images:
 
 
 @dataclass(frozen=True)
+class TextFile:
+    """A small text file, from a directory or an archive; ``name`` is what errors call it."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Competition:
     """What is asked: where the images come from, what the classes are called, how a submission looks.
 
@@ -68,7 +76,7 @@ class Competition:
     load_train: Callable[[], Images]
     load_test: Callable[[], Images]
     metric: str = "accuracy"
-    sample_submission: Path | None = None
+    sample_submission: TextFile | None = None
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_model: str = "deeper"
     id_column: str = "id"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kit.data.images import TextFile
 from kit.errors import DataError
 
 
@@ -36,3 +37,18 @@ def find_file(competition: str, data: Path | None, name: str) -> Path | None:
         if (directory / name).exists():
             return directory / name
     return None
+
+
+def find_text(competition: str, data: Path | None, name: str) -> TextFile | None:
+    """The first small text file of that name in the competition's directories, or None.
+
+    Raises:
+        DataError: it cannot be read as UTF-8.
+    """
+    path = find_file(competition, data, name)
+    if path is None:
+        return None
+    try:
+        return TextFile(str(path), path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}; expected a text file in UTF-8") from None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kit.data.images import LabelValue, decode_labels
+from kit.data.images import LabelValue, TextFile, decode_labels
 from kit.errors import SubmissionError
 from kit.files import replacing
 
@@ -39,7 +40,7 @@ class Expected:
 
 
 def expected_submission(
-    header: tuple[str, str], ids: np.ndarray, label_values: Sequence[LabelValue], sample: Path | None
+    header: tuple[str, str], ids: np.ndarray, label_values: Sequence[LabelValue], sample: TextFile | None
 ) -> Expected:
     """What to expect: as the organiser's sample has it where there is one, else the competition's own header.
 
@@ -49,21 +50,21 @@ def expected_submission(
     known, labels = frozenset(map(str, ids.tolist())), tuple(map(str, label_values))
     if sample is None:
         return Expected(header, known, labels)
-    rows = read_rows(sample, sample)
+    rows = _rows(io.StringIO(sample.text), sample.name)
     first = next(rows)
     body = [row for row in rows if row]
     if len(first) > 2 and sorted(first[1:]) != sorted(labels):
         raise SubmissionError(
-            f"{sample}: the header is {','.join(first)!r}, expected an id and a target column, or an id column and "
+            f"{sample.name}: the header is {','.join(first)!r}, expected an id and a target column, or an id column and "
             f"one a class: {', '.join(labels[:10])}"
         )
     if len(first) < 2:
-        raise SubmissionError(f"{sample}: the header is {','.join(first)!r} of one column, expected an id and a target")
+        raise SubmissionError(f"{sample.name}: the header is {','.join(first)!r} of one column, expected an id and a target")
     sampled = [row[0] for row in body]
     problems = _id_problems(missing=sorted(known.difference(sampled)), unknown=[i for i in sampled if i not in known])
     if problems:
         raise SubmissionError(
-            f"{sample}: the ids are not the test set's: {problems}; sample and test file do not belong together: "
+            f"{sample.name}: the ids are not the test set's: {problems}; sample and test file do not belong together: "
             "put those of one competition there, or move the sample away"
         )
     one_probability = len(labels) == 2 and len(first) == 2 and any(_is_fraction(row[1]) for row in body if len(row) > 1)
@@ -175,11 +176,18 @@ def read_rows(path: Path, name: Path) -> Iterator[list[str]]:
     """The rows of a CSV, the first of which is there."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.reader(file, strict=True)
-            first = next(rows, None)
-            if first is None:
-                raise SubmissionError(f"{name} is empty, expected a header and a row an image")
-            yield first
-            yield from rows
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            yield from _rows(file, str(name))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SubmissionError(f"cannot read {name} as a CSV: {error}") from None
+
+
+def _rows(lines: Iterable[str], name: str) -> Iterator[list[str]]:
+    rows = csv.reader(lines, strict=True)
+    try:
+        first = next(rows, None)
+        if first is None:
+            raise SubmissionError(f"{name} is empty, expected a header and a row an image")
+        yield first
+        yield from rows
+    except csv.Error as error:
         raise SubmissionError(f"cannot read {name} as a CSV: {error}") from None

@@ -1,27 +1,71 @@
-"""What every competition module keeps; only what needs no files."""
+"""What every competition keeps, in every layout its files come in."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from competitions import competition_names, open_competition
+from competitions import competition_names, describe_competition, find_competition, open_competition
 from kit.api import resolve_recipe
+from kit.data.contract import broken_promises
+from kit.data.folds import make_split
+from kit.deploy.submission import expected_submission, write_submission
 from kit.errors import RecipeError
+from kit.registry import parse_spec
+from tests.layouts import LAYOUTS
+
+
+def test_every_competition_has_a_layout_here() -> None:
+    assert {parse_spec(spec)[0].name for spec, _ in LAYOUTS.values()} == set(competition_names())
+
+
+@pytest.mark.parametrize("title", LAYOUTS)
+def test_a_competition_keeps_its_promises(title: str, tmp_path: Path) -> None:
+    spec, write = LAYOUTS[title]
+    (tmp_path / "files").mkdir()
+    write(tmp_path / "files")
+    competition = open_competition(spec, tmp_path / "files")
+    assert competition.spec == spec
+    assert broken_promises(competition) == []
+
+    for recipe in competition.recipes:
+        assert resolve_recipe(competition, recipe, {}).competition == spec
+    default = resolve_recipe(competition, None, {})
+    assert default.keep == "last"  # a fixed-length schedule: nothing is selected
+    assert default.metric == competition.metric
+    assert default.model.partition("(")[0] == competition.default_model
+
+    images = competition.load_train()
+    (fold,) = make_split("holdout").make_folds(images, 0)
+    rows = np.concatenate([fold.train, fold.validation, fold.test])
+    assert sorted(rows.tolist()) == list(range(len(images)))
+
+    test = competition.load_test()
+    header = (competition.id_column, competition.target_column)
+    expected = expected_submission(header, test.ids, competition.label_values, competition.sample_submission)
+    classes = len(competition.label_values)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(classes), len(test)).astype(np.float32)
+    write_submission(Path("run.csv"), test.ids, probabilities, expected)
+    assert len(Path("run.csv").read_text().splitlines()) == 1 + len(test)
 
 
 @pytest.mark.parametrize("name", competition_names())
-def test_a_competition_and_its_recipes_are_valid(name: str) -> None:
-    competition = open_competition(name)
-    assert competition.name == name
-    assert competition.default_model in competition.recipes
-    for recipe in competition.recipes:
-        assert resolve_recipe(competition, recipe, {}).competition == name
-    default = resolve_recipe(competition, None, {})
-    assert default.keep == "last"  # a fixed-length schedule: nothing is selected
-    assert default.model.partition("(")[0] == competition.default_model
+def test_a_competition_describes_itself(name: str) -> None:
+    described = describe_competition(name)
+    assert described["about"]
+    assert {"deeper", "brief"} <= set(described["recipes"])
+    assert find_competition(name).__name__ == "competition"
 
 
 def test_an_unknown_one() -> None:
     with pytest.raises(RecipeError, match="unknown competition 'fashion': did you mean 'fashion_mnist'"):
         open_competition("fashion")
+    with pytest.raises(RecipeError, match=r"labels is 'course', expected 'fine' or 'coarse'"):
+        open_competition("cifar100(labels='course')")
+    with pytest.raises(
+        RecipeError, match=r"competition 'digits.labels=5.': got an unexpected .*digits takes no options"
+    ):
+        open_competition("digits(labels=5)")
 
 
 def test_what_a_recipe_leaves_to_the_caller() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from competitions.fashion_mnist import COMPETITION, load_test, load_train, prepare
+from competitions.fashion_mnist import FIVE, load_test, load_train, prepare
 from kit.data.folds import make_split
 from kit.data.images import decode_labels
 from kit.errors import DataError
@@ -81,7 +81,7 @@ def test_without_files_the_original_data_set_is_downloaded(  # type: ignore[no-u
     np.testing.assert_array_equal(train.pixels[..., 0], TRAIN[0])
     assert train.labels is not None
     assert train.labels.tolist() == (TRAIN[1] // 2).tolist()
-    assert decode_labels(train.labels[:3], COMPETITION.label_values) == [1, 1, 2]
+    assert decode_labels(train.labels[:3], FIVE) == [1, 1, 2]
     test = load_test()
     np.testing.assert_array_equal(test.pixels[..., 0], TEST[0])
     assert test.labels is None
@@ -105,7 +105,7 @@ def test_without_a_network_the_error_says_what_to_do(download_from) -> None:  # 
 
 def test_named_directories_are_never_filled_by_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KIT_DATA", str(tmp_path / "typo"))
-    with pytest.raises(DataError, match="KIT_DATA .*typo is not a directory: name the one that holds"):
+    with pytest.raises(DataError, match="KIT_DATA .*typo is not a directory or a .zip: name the one that holds"):
         load_train()
     with pytest.raises(DataError, match=r"fashion_mnist_dataset_train.npy is not in .*--data"):
         load_train(tmp_path)

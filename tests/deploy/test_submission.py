@@ -3,8 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kit.data.images import TextFile
 from kit.deploy.submission import Expected, expected_submission, validate_submission, write_submission
 from kit.errors import SubmissionError
+
+
+
+def sample(name: str) -> TextFile:
+    return TextFile(name, Path(name).read_text())
+
 
 EXPECTED = Expected(("id", "target"), frozenset({"10", "11", "12"}), ("1", "2", "5"))
 IDS = np.array([10, 11, 12])
@@ -76,7 +83,7 @@ def test_an_invalid_submission_replaces_nothing() -> None:
 
 def test_a_column_a_class_in_the_order_of_the_sample() -> None:
     Path("sample.csv").write_text("image,cat,ant,bee\n" + "".join(f"{i},0.3,0.3,0.4\n" for i in IDS))
-    expected = expected_submission(("id", "target"), IDS, ("ant", "bee", "cat"), Path("sample.csv"))
+    expected = expected_submission(("id", "target"), IDS, ("ant", "bee", "cat"), sample("sample.csv"))
     assert expected.wants_probabilities
     probabilities = np.array([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75], [1, 0, 0]], np.float32)
     counts = write_submission(Path("run.csv"), IDS, probabilities, expected)
@@ -95,14 +102,14 @@ def test_a_column_a_class_in_the_order_of_the_sample() -> None:
 
 def test_two_classes_and_one_column_of_fractions_is_the_probability_of_the_second() -> None:
     Path("sample.csv").write_text("id,label\n10,0.5\n11,0.5\n12,0.5\n")
-    expected = expected_submission(("id", "target"), IDS, (0, 1), Path("sample.csv"))
+    expected = expected_submission(("id", "target"), IDS, (0, 1), sample("sample.csv"))
     write_submission(Path("run.csv"), IDS, np.array([[0.75, 0.25], [0, 1], [1, 0]], np.float32), expected)
     assert Path("run.csv").read_text() == "id,label\n10,0.25\n11,1\n12,0\n"
 
 
 def test_the_organisers_sample_says_what_is_expected() -> None:
     Path("sample_submission.csv").write_text("Id,Label\n12,0\n11,0\n10,0\n")
-    expected = expected_submission(("id", "target"), IDS, (1, 2), Path("sample_submission.csv"))
+    expected = expected_submission(("id", "target"), IDS, (1, 2), sample("sample_submission.csv"))
     assert expected == Expected(("Id", "Label"), EXPECTED.ids, ("1", "2"))
 
 
@@ -120,7 +127,7 @@ def test_the_organisers_sample_says_what_is_expected() -> None:
 def test_a_sample_of_something_else(text: str, message: str) -> None:
     Path("sample_submission.csv").write_text(text)
     with pytest.raises(SubmissionError, match=f"^sample_submission.csv: .*{message}"):
-        expected_submission(("id", "target"), IDS, (1, 2), Path("sample_submission.csv"))
+        expected_submission(("id", "target"), IDS, (1, 2), sample("sample_submission.csv"))
 
 
 def test_places_that_cannot_be_written() -> None:

@@ -52,3 +52,22 @@ def shown(value: object) -> str:
     """A value of a stranger's file, fit for one line."""
     text = ascii(value[:80] if isinstance(value, str) else value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def stranger(start: bytes, what: str, fix: str = "unpack it") -> FaultError:
+    """Name the file that was saved under the data's name.
+
+    Args:
+        start: its first bytes; some hundred are enough.
+        what: what was expected, such as "a .npy file".
+        fix: what to do with an archive, or a pickle, that was given in its place.
+    """
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<!--")):
+        return FaultError("it is a web page, not data", "download it again, logged in where it is needed")
+    if text.startswith(b"version https://git-lfs"):
+        return FaultError("it is a Git LFS pointer, not the data itself", "fetch the data with git lfs pull")
+    for magic, name in {b"PK": "a ZIP archive", b"\x1f\x8b": "a gzip file", b"\x80": "a bare pickle"}.items():
+        if start.startswith(magic):
+            return FaultError(f"it is {name}, not {what}", fix)
+    return FaultError(f"it starts with {shown(start[:24])}, not as {what}", "check which file this is")

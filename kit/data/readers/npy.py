@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 
-from kit.data.readers.faults import FaultError, reading, shown
+from kit.data.readers.faults import FaultError, reading, shown, stranger
 from kit.data.readers.pickled_arrays import ONE_DICT, read_arrays
 
 _EXPECTED = 'expected a pickled dict of arrays, as np.save(path, {"features": ..., "target": ...}) writes it'
@@ -49,7 +49,7 @@ def _header(file: IO[bytes]) -> tuple[str, tuple[int, ...]]:
     if not start:
         raise FaultError("it is empty (0 bytes)", "download or copy it again")
     if not start.startswith(b"\x93NUMPY"[: len(start)]):
-        raise _stranger(start + file.read(500))
+        raise stranger(start + file.read(500), "a .npy file", "unpack it, or save it with np.save")
     width = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}.get(start[6:])
     if width is None:
         raise FaultError(f"its .npy version {start[6:].hex()} is none of 0100, 0200 and 0300")
@@ -62,16 +62,3 @@ def _header(file: IO[bytes]) -> tuple[str, tuple[int, ...]]:
         raise FaultError(f"its header of {len(text):,} bytes (claimed: {length:,}) is {shown(text)}")
     shape = tuple(map(int, re.findall(r"\d+", found["shape"])))
     return found["dtype"].strip("'"), shape
-
-
-def _stranger(start: bytes) -> FaultError:
-    """Name the file that was saved under the data's name."""
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<!--")):
-        return FaultError("it is a web page, not data", "download it again, logged in where it is needed")
-    if text.startswith(b"version https://git-lfs"):
-        return FaultError("it is a Git LFS pointer, not the data itself", "fetch the data with git lfs pull")
-    for magic, what in {b"PK": "a ZIP archive", b"\x1f\x8b": "a gzip file", b"\x80": "a bare pickle"}.items():
-        if start.startswith(magic):
-            return FaultError(f"it is {what}, not a .npy file", "unpack it, or save it with np.save")
-    return FaultError(f"it starts with {shown(start[:24])}, not as a .npy file", "check which file this is")

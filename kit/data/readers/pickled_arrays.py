@@ -24,8 +24,9 @@ def read_arrays(file: IO[bytes], size: int, *, boxed: bool = False) -> dict[str,
     """Read the pickled dict of arrays that starts where the file stands, without running any code of it.
 
     Every value becomes a read-only array in the file's byte order: an object array or list of plain values of
-    one type a text, int64, float64 or bool array, a single value a 0-d array. Keys become text. Arrays of
-    64 KiB and more are memory maps of the file, which must stay as it is while they are used.
+    one type a text, int64, float64 or bool array, a single value a 0-d array. Bytes among them are latin-1
+    text, as are keys: Python 2 made no difference. Arrays of 64 KiB and more are memory maps of the file,
+    which must stay as it is while they are used.
 
     Args:
         file: a file of the disk, open for reading.
@@ -132,6 +133,8 @@ class _Arrays:
         """Plain values of one type -> a read-only text, int64, float64 or bool array."""
         if _count(shape) != len(values):
             raise FaultError(f"claims the shape {_figures(shape)}, and has {len(values):,} values")
+        if not {bytes, Call}.isdisjoint(map(type, values)):
+            values = [_text(value) for value in values]
         type_, *others = set(map(type, values)) or {float}
         if others or type_ not in (str, int, float, bool):
             what = " and ".join(sorted({kind(value) for value in values[:1000]}))
@@ -148,6 +151,18 @@ class _Arrays:
         array = np.array(values, dtype).reshape(shape)
         array.flags.writeable = False
         return array
+
+
+def _text(value: Any) -> Any:
+    """Bytes, as protocols 3 to 5 write them, or 0 to 2, as latin-1 text; anything else as it is."""
+    match value:
+        case bytes():
+            return value.decode("latin-1")
+        case Call("encode", (str(text), "latin1"), None):
+            return text
+        case Call("bytes", (), None):
+            return ""
+    return value
 
 
 def _figures(values: tuple[Any, ...]) -> str:

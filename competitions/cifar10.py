@@ -1,0 +1,71 @@
+"""CIFAR-10: 32x32 photographs of ten kinds of things.
+
+    cifar-10-batches-py/ or cifar-10-python.tar.gz     the official python version
+    cifar-10-batches-bin/ or cifar-10-binary.tar.gz    the official binary version
+    train1/ .. train5/, test/                          class-named image folders, such as 003_cat
+    train/, test/, trainLabels.csv                     Kaggle's: numbered PNG files, also as .zip
+    nothing                                            a download through Keras
+
+Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images" (2009). Submissions are Kaggle's:
+``id,label``, ids from 1, labels by name.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from competitions._cifar import SHAPE, DataSet, Version
+from kit.data.images import Competition
+from kit.data.locate import data_root
+from kit.data.prepared import write_png_competition
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR10 = DataSet(
+    "cifar10",
+    (
+        Version(
+            "cifar-10-batches-py",
+            "cifar-10-python.tar.gz",
+            tuple(f"data_batch_{number}" for number in range(1, 6)),
+            "test_batch",
+        ),
+        Version(
+            "cifar-10-batches-bin",
+            "cifar-10-binary.tar.gz",
+            tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+            "test_batch.bin",
+        ),
+    ),
+    ("labels",),
+    CLASSES,
+)
+_COMMON = {
+    "epochs": 15,
+    "batch_size": 128,
+    "optimizer": "adamax",
+    "learning_rate": 6e-3,  # per batch of 128
+    "schedule": "warmup(1)|cosine",
+    "augment": "flip|shift(height=2, width=2)",
+    "normalization": "standardize",
+}
+RECIPES = {"deeper": {"model": "deeper", **_COMMON}, "brief": {"model": "brief", **_COMMON}}
+
+
+def competition(data: Path | None, /) -> Competition:
+    load_train, load_test = (cache(lambda part=part: CIFAR10.load(part, data)[0]) for part in ("train", "test"))
+    return Competition(
+        name="cifar10",
+        title="CIFAR-10",
+        label_values=CLASSES,
+        class_names=CLASSES,
+        image_shape=SHAPE,
+        load_train=load_train,
+        load_test=load_test,
+        sample_submission=CIFAR10.sample(data),
+        id_column="id",
+        target_column="label",
+        data=data_root(data),
+        prepare=lambda directory: write_png_competition(directory, load_train(), load_test(), CLASSES),
+        recipes=RECIPES,
+    )

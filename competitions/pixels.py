@@ -1,0 +1,131 @@
+"""Your own competition: tables with an image a row and a column a pixel, as in Kaggle's Digit Recognizer.
+
+    train.csv               label,pixel0,pixel1,...
+    test.csv                pixel0,pixel1,..., perhaps with a column of ids; else ids count from 1
+    sample_submission.csv   if there is one: header, ids, and the classes where each has a column
+
+The tables may lie in a directory, each in a `.zip` of its own, or all in one `.zip`, as they were downloaded.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from competitions._recipes import STARTING_POINTS
+from kit.data.cache import Arrays, cached_arrays
+from kit.data.data_trees import data_set_root, find_table, open_data_tree
+from kit.data.images import Competition, Images
+from kit.data.labelled_tables import class_indices, whole_numbers
+from kit.data.picture_sets import natural_order
+from kit.data.readers.tables import write_pixel_table
+from kit.data.sample import Sample, asked_by, read_sample
+from kit.errors import DataError
+
+NAME = "pixels"
+RECIPES = STARTING_POINTS
+_TABLES = re.compile(r"(?i).*\.csv|train|test")
+_NOTHING = re.compile(r"(?!)")
+
+
+def competition(
+    data: Path | None,
+    /,
+    label_column: str = "label",
+    id_column: str = "id",
+    channels: int = 1,
+    metric: str | None = None,
+) -> Competition:
+    """``channels=3`` where a row holds red, green and blue of each pixel in turn."""
+    root = data_set_root(NAME, data)
+    with open_data_tree(root, _TABLES, _NOTHING) as tree:
+        sample = read_sample(tree)
+    columns = (label_column, id_column, channels)
+    train, classes = _load_train(root, columns, sample)
+    return Competition(
+        name=NAME,
+        title=f"{root.name}: {len(classes)} classes",
+        label_values=classes,
+        class_names=classes,
+        image_shape=train.pixels.shape[1:],
+        load_train=lambda: train,
+        load_test=cache(lambda: _load_test(root, columns, sample)),
+        **asked_by(sample, metric, id_column, label_column),
+        data=root,
+        recipes=RECIPES,
+    )
+
+
+Columns = tuple[str, str, int]
+"""Label column, id column, channels."""
+
+
+def _load_train(root: Path, columns: Columns, sample: Sample | None) -> tuple[Images, tuple[str, ...]]:
+    arrays = _read(root, "train.csv", columns)
+    source = root / "train.csv"
+    if "labels" not in arrays:
+        raise DataError(
+            f"{source}: there is no column {columns[0]!r}, expected one with the labels; name it: "
+            "pixels(label_column='NAME')"
+        )
+    labels = whole_numbers(np.asarray(arrays["labels"]))
+    classes = (sample and sample.classes) or tuple(sorted(set(labels.tolist()), key=natural_order))
+    if len(classes) < 2:
+        raise DataError(f"{source} ({columns[0]}): received {len(classes)} labels, expected two or more")
+    ids = np.asarray(arrays["ids"]) if "ids" in arrays else np.arange(1, len(labels) + 1)
+    return Images(arrays["pixels"], ids, class_indices(labels, classes, f"{source} ({columns[0]})")), classes
+
+
+def _load_test(root: Path, columns: Columns, sample: Sample | None) -> Images:
+    arrays = _read(root, "test.csv", columns)
+    rows = len(arrays["pixels"])
+    if "ids" in arrays:
+        ids = np.asarray(arrays["ids"])
+    elif sample is not None and len(sample.ids) != rows:
+        raise DataError(
+            f"{root / 'test.csv'} has {rows} images and {sample.text.name} has {len(sample.ids)} rows, expected as "
+            "many: put the files of one competition there"
+        )
+    else:
+        ids = sample.ids if sample is not None else np.arange(1, rows + 1)
+    return Images(arrays["pixels"], ids)
+
+
+def _read(root: Path, name: str, columns: Columns) -> Arrays:
+    """A table's pixels and the columns beside them, converted once."""
+    with open_data_tree(root, _TABLES, _NOTHING) as tree:
+        member = find_table(tree, name)
+        if member is None:
+            there = ", ".join(name for name in tree.files if "/" not in name)[:100]
+            raise DataError(f"{root}: there is no {name} in it (its files: {there or 'none'}); put it there")
+        source = root / member if (root / member).is_file() else root / f"{name}.zip"
+        packed = None if (root / member).is_file() else (tree, member)
+        source = source if source.is_file() else root
+
+        def convert(path: Path, directory: Path) -> None:
+            if packed is None:
+                _convert(path, str(path), directory, columns)
+                return
+            with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
+                table = Path(scratch) / name
+                table.write_bytes(packed[0].read(packed[1]))
+                _convert(table, packed[0].describe(packed[1]), directory, columns)
+
+        return cached_arrays(source, "-".join(["pixels-1", *map(str, columns), name.partition(".")[0]]), convert)
+
+
+def _convert(table: Path, called: str, directory: Path, columns: Columns) -> None:
+    label_column, id_column, channels = columns
+    try:
+        found = write_pixel_table(
+            table, directory / "pixels.npy", label_column=label_column, id_column=id_column, channels=channels
+        )
+    except DataError as error:
+        raise DataError(str(error).replace(str(table), called)) from None
+    for name, values in (("labels", found.labels), ("ids", found.ids)):
+        if values is not None:
+            np.save(directory / f"{name}.npy", values)

@@ -1,0 +1,53 @@
+"""What every competition promises; the same checks for those that kit brings and for a user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kit.data.images import Competition, Images
+
+
+def broken_promises(competition: Competition) -> list[str]:
+    """Load a competition's images and say what about them would lead kit astray, one line each; [] if nothing.
+
+    Raises:
+        DataError: its files are missing or cannot be read.
+    """
+    train, test = competition.load_train(), competition.load_test()
+    return [
+        *_of_the_names(competition),
+        *_of_images(competition, train, "training"),
+        *_of_images(competition, test, "test"),
+        *([] if train.labels is not None else ["the training images have no labels"]),
+        *_of_a_second_look(train, competition.load_train()),
+    ]
+
+
+def _of_the_names(competition: Competition) -> Iterator[str]:
+    texts = [str(value) for value in competition.label_values]
+    if len(set(texts)) < len(texts):
+        yield f"label values {competition.label_values} are not distinct as a CSV has them"
+    if competition.default_model not in competition.recipes:
+        yield f"there is no recipe for the default model {competition.default_model!r}"
+
+
+def _of_images(competition: Competition, images: Images, part: str) -> Iterator[str]:
+    if images.pixels.shape[1:] != competition.image_shape:
+        yield f"{part} images are {images.pixels.shape[1:]}, the competition says {competition.image_shape}"
+    if not len(images):
+        yield f"there are no {part} images"
+    texts = list(map(str, images.ids.tolist()))
+    if len(set(texts)) < len(texts):
+        yield f"{part} ids are not unique"
+    if images.labels is not None and len(images):
+        low, high, classes = images.labels.min(), images.labels.max(), len(competition.label_values)
+        if low < 0 or high >= classes:
+            yield f"{part} labels are {low} to {high}, expected class indices 0 to {classes - 1}"
+
+
+def _of_a_second_look(first: Images, second: Images) -> Iterator[str]:
+    same = np.array_equal(first.pixels, second.pixels) and np.array_equal(first.ids, second.ids)
+    if not same or not np.array_equal(first.labels, second.labels):  # type: ignore[arg-type]
+        yield "loading the training images twice gave different ones"
