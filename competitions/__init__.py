@@ -15,6 +15,7 @@ import logging
 import pkgutil
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ def describe_competition(name: str) -> dict[str, Any]:
 
     described: dict[str, Any] = {"competition": name, "options": [], "recipes": []}
     if name not in _built_in() and name in _own():
-        return {**described, "about": f"your own, in {_own()[name]}"}
+        return {**described, "about": f"your own, in {_own()[name]}", "files": ""}
     opener = find_competition(name)
     module = sys.modules[opener.__module__]
     return {
@@ -70,6 +71,7 @@ def describe_competition(name: str) -> dict[str, Any]:
         "options": [f"{option.name}={option.default!r}" for option in option_parameters(opener)],
         "recipes": list(getattr(module, "RECIPES", {})),
         "about": (module.__doc__ or "").strip().partition("\n")[0].rstrip("."),
+        "files": (module.__doc__ or "").strip(),
     }
 
 
@@ -107,6 +109,12 @@ def _own() -> dict[str, Path]:
 
 
 def _load_own(path: Path) -> Opener:
+    return _run_own(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _run_own(path: Path, changed: int) -> Opener:
+    """Run a file once, and again when it has changed."""
     from kit.errors import RecipeError
 
     logger.warning("running the code in %s", path)

@@ -10,17 +10,39 @@ predict(run, out="submissions/run.csv")
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.version import __version__
 
 if TYPE_CHECKING:
-    from kit.api import export, predict, train
+    from kit.api import export, open_competition, predict, train
     from kit.errors import KitError
 
-__all__ = ["KitError", "__version__", "export", "predict", "train"]
+__all__ = ["KitError", "__version__", "export", "open_competition", "predict", "train"]
 
-_HOME = {"export": "kit.api", "predict": "kit.api", "train": "kit.api", "KitError": "kit.errors"}
+_HOME = {"KitError": "kit.errors"} | dict.fromkeys(("export", "open_competition", "predict", "train"), "kit.api")
+
+
+def _find_competitions() -> None:
+    """Make sure that ``competitions`` is the package beside this one.
+
+    A notebook, or pytest, looks into the working directory first. There a user's own ``competitions`` directory
+    would be taken for the package if kit is installed editable, whose finder comes last.
+    """
+    found = importlib.util.find_spec("competitions")
+    if found is not None and found.origin is not None:
+        return
+    folder = Path(__file__).parent.parent / "competitions"
+    spec = importlib.util.spec_from_file_location("competitions", folder / "__init__.py")
+    package = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    sys.modules["competitions"] = package
+    spec.loader.exec_module(package)  # type: ignore[union-attr]
+
+
+_find_competitions()
 
 
 def __getattr__(name: str) -> Any:

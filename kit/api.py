@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from competitions import open_competition
+from competitions import open_competition as open_competition  # also for notebooks
 from kit.errors import DataError, ModelFileError, RecipeError, RunError
 from kit.training.events import Broadcast, Listener
 from kit.training.runs import FoldDirectory, RunDirectory, newest_run

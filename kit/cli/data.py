@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,7 +78,9 @@ def folds(
         )
     typer.echo(f"folds   {', '.join(f'{size:,}' for size in sizes)} images")
     typer.echo(f"wrote   {out}")
-    typer.echo(f"next    kit train {competition} --folds {out}")
+    given = {"--data": data, "--labels": labels, "--image-size": image_size, "--folds": out}
+    words = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    typer.echo(f"next    {shlex.join(['kit', 'train', competition, *words])}")
 
 
 def score(

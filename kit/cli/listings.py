@@ -104,20 +104,25 @@ def _is_listable(row: dict[str, Any]) -> bool:
     )
 
 
-def competitions(as_json: Json = False) -> None:
-    """List the competitions, their options and their recipes."""
+def competitions(
+    competition: Annotated[str | None, typer.Argument(help="Tell of this one: its files, options, recipes.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the competitions, or tell which files one reads, and its options and recipes."""
     from competitions import competition_names, describe_competition
 
+    if competition is not None:
+        described = describe_competition(competition)
+        if as_json:
+            return print_json(described)
+        typer.echo(described["files"] or described["about"])
+        typer.echo(f"\noptions  {', '.join(described['options']) or 'none'}")
+        return typer.echo(f"recipes  {', '.join(described['recipes']) or 'none'}")
     rows = [describe_competition(name) for name in competition_names()]
     if as_json:
         return print_json(rows)
-    print_table(
-        ["competition", "options", "recipes", "about"],
-        [
-            [row["competition"], ", ".join(row["options"]) or "-", ", ".join(row["recipes"]) or "-", row["about"]]
-            for row in rows
-        ],
-    )
+    print_table(["competition", "about"], [[row["competition"], row["about"]] for row in rows])
+    typer.echo("\n'kit competitions NAME' tells which files it reads, and its options and recipes.")
 
 
 def new(name: Annotated[str, typer.Argument(help="The competition's name, such as leaf_disease.")]) -> None:
