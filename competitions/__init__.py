@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,12 +60,19 @@ def find_competition(name: str) -> Opener:
 
 def describe_competition(name: str) -> dict[str, Any]:
     """What a list says of a competition: its options, recipes and first line. A user's own code is not run for it."""
+    from kit.errors import RecipeError
     from kit.registry import option_parameters
 
     described: dict[str, Any] = {"competition": name, "options": [], "recipes": []}
     if name not in _built_in() and name in _own():
         return {**described, "about": f"your own, in {_own()[name]}", "files": ""}
-    opener = find_competition(name)
+    try:
+        opener = find_competition(name)
+    except RecipeError as error:
+        if name not in _installed():
+            raise
+        # A broken package must not hide the others.
+        return {**described, "about": str(error), "files": ""}
     module = sys.modules[opener.__module__]
     return {
         **described,
@@ -90,7 +98,8 @@ def open_competition(spec: str, data: Path | None = None) -> Competition:
     name = parse_spec(spec)[0].name
     registry = Registry("competition")
     registry.add(name, find_competition(name))
-    return dataclasses.replace(registry.bind_one(spec)(data), spec=spec)
+    opened = _open_own(name, registry.bind_one(spec), data) if name in _own() else registry.bind_one(spec)(data)
+    return dataclasses.replace(opened, spec=spec)
 
 
 def _built_in() -> list[str]:
@@ -129,6 +138,48 @@ def _run_own(path: Path, changed: int) -> Opener:
             "competition(data, /), such as 'kit new' writes"
         ) from None
     return opener
+
+
+def _open_own(name: str, opener: Opener, data: Path | None) -> Competition:
+    """Open a user's own competition, whose code may fail in any way, also later when it loads images."""
+    from kit.data.images import Competition
+    from kit.errors import RecipeError
+
+    opened = _guarded(name, opener)(data)
+    if not isinstance(opened, Competition):
+        raise RecipeError(f"{_own()[name]}: competition(data, /) gave {opened!r}, expected a Competition")
+    load_train, load_test = _guarded(name, opened.load_train), _guarded(name, opened.load_test)
+    return dataclasses.replace(opened, load_train=load_train, load_test=load_test)
+
+
+def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """One line that says what went wrong instead of a traceback through kit."""
+    from kit.errors import KitError, RecipeError
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except KitError:
+            raise
+        except Exception as error:
+            line = error.__traceback__ and _last_line(error.__traceback__, _own().get(name))
+            raise RecipeError(
+                f"competition {name!r} failed{line or ''} ({type(error).__name__}: {error}): mend its code"
+            ) from error
+
+    return call
+
+
+def _last_line(trace: TracebackType, path: Path | None) -> str | None:
+    """Where in the user's file an error came up."""
+    import traceback
+
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(trace)
+        if path and Path(frame.filename).resolve() == path.resolve()
+    ]
+    return f" in line {lines[-1]}" if lines else None
 
 
 def _load_installed(name: str) -> Opener:
