@@ -33,6 +33,7 @@ MAX_UNPACKED_FREELY = 2**24  # an empty picture is packed well, and does no harm
 
 _IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}  # and every name that starts with a dot
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # cannot be told in one line, or in UTF-8
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # a pipe would block
 _LOCAL_HEADER = 30  # bytes before the name of a member
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # flags of a member
 _METHODS = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ"}  # what others pack with
@@ -141,6 +142,9 @@ class _Directory(Tree):
         self.files, self.folders, self.ignored = tuple(sorted(files)), tuple(sorted(folders)), tuple(sorted(ignored))
 
     def read(self, name: str) -> bytes:
+        content = _ordinary_content(f"{self.path}/{name}")
+        if content is not None:
+            return content
         with reading(self.path / name, "file", "expected a file of a data set") as (file, size):
             if size > MAX_FILE_BYTES:
                 raise FaultError(f"it has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}", "check which file this is")
@@ -160,6 +164,26 @@ class _Directory(Tree):
             seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
             digest.update(f"{name}\0{seen}".encode())
         return digest.hexdigest()
+
+
+def _ordinary_content(path: str) -> bytes | None:
+    """The content of a file, or None if anything is out of the ordinary, which `reading` then puts into words.
+
+    With no more than four system calls: each may hand Python to another thread, and small pictures were decoded
+    at nine tenths of the speed when `reading` read them.
+    """
+    try:
+        handle = os.open(path, _READ_ONLY)
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+                return None
+            content = os.read(handle, status.st_size)
+            return content if len(content) == status.st_size else None
+        finally:
+            os.close(handle)
+    except OSError:
+        return None
 
 
 def _walk(root: Path) -> tuple[list[str], list[str], list[str]]:
