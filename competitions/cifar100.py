@@ -100,7 +100,7 @@ def _load(part: str, data: Path | None, labels: str) -> Images:
         row = wrong[0]
         fine, official, found = FINE[images.labels[row]], COARSE[coarse[row]], COARSE[arrays["coarse_labels"][row]]
         raise DataError(
-            f"cifar100 {part}: row {row} is a {fine} of the superclass {found}, expected {official} "
+            f"cifar100 {part}: row {row} is {fine} of the superclass {found}, expected {official} "
             f"({len(wrong)} such rows); download the data again"
         )
     return images if labels == "fine" else Images(images.pixels, images.ids, coarse, images.columns, images.notes)

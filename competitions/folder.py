@@ -64,14 +64,7 @@ def _read_train(tree: Tree, kind: Format) -> tuple[Images, tuple[str, ...]]:
     if not folds and any(not _TEST.fullmatch(folder) for folder in tree.top_folders):
         folds = [""]
     sample = read_sample(tree)
-    train, classes = read_class_folders(tree, folds, kind, sample.classes if sample else None, apart=_TEST)
-    if len(classes) < 2:
-        found = f"{len(classes)} class folders" + (f" ({classes[0]})" if classes else "")
-        raise DataError(
-            f"{tree.path}: received {found}, expected two or more: put the images into train/CLASS/ folders, or into "
-            "CLASS/ folders right there, with those to predict in test/"
-        )
-    return train, classes
+    return read_class_folders(tree, folds, kind, sample.classes if sample else None, apart=_TEST)
 
 
 def _load_test(root: Path, classes: tuple[str, ...], kind: Format) -> Images:

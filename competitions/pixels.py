@@ -73,7 +73,7 @@ def _load_train(root: Path, columns: Columns, sample: Sample | None) -> tuple[Im
             "pixels(label_column='NAME')"
         )
     labels = whole_numbers(np.asarray(arrays["labels"]))
-    classes = (sample and sample.classes) or tuple(sorted(set(labels.tolist()), key=natural_order))
+    classes = (sample and sample.classes) or tuple(sorted(set(labels.tolist()) - {""}, key=natural_order))
     if len(classes) < 2:
         raise DataError(f"{source} ({columns[0]}): received {len(classes)} labels, expected two or more")
     ids = np.asarray(arrays["ids"]) if "ids" in arrays else np.arange(1, len(labels) + 1)

@@ -84,8 +84,9 @@ def train(
     from kit.training.switches import resolve_switches
     from kit.training.trainer import Task
 
-    task = open_task(competition, data, labels=labels, image_size=image_size)
     changes["split"] = _split_spec(folds, repeats, group) or changes.get("split")
+    _check_changes(changes)
+    task = open_task(competition, data, labels=labels, image_size=image_size)
     plan = resolve_recipe(task, recipe, changes)
     split = make_split(plan.split)
     _check_fold(fold, split.num_folds, plan.split)
@@ -109,6 +110,13 @@ def train(
         train_run(run, images, tasks, Broadcast(listener or Listener(), interrupt), _labelled_test(task, parts))
         export(run)
     return run
+
+
+def _check_changes(changes: dict[str, Any]) -> None:
+    """Refuse a wrong word before the competition is opened, which may read many files."""
+    from kit.training.recipe import Recipe
+
+    Recipe.from_dict({"competition": "any", "model": "deeper"} | {k: v for k, v in changes.items() if v is not None})
 
 
 def _split_spec(folds: int | StrPath | None, repeats: int | None, group: str | None) -> str | None:

@@ -124,7 +124,7 @@ def encode_labels(values: np.ndarray, label_values: tuple[LabelValue, ...], sour
     if len(wrong):
         raise DataError(
             f"{source}: {len(wrong)} labels are not in the set {_listed(label_values)}; "
-            f"the first is {values[wrong[0]]} in row {wrong[0]}"
+            f"the first is {values[wrong[0]]} in row {wrong[0]}: see which competition the file is of"
         )
     return labels.astype(np.int64)
 

@@ -89,16 +89,17 @@ def open_table(layout: TableLayout, kind: Format, classes: Sequence[str] | None 
         id_column, label_column = _id_and_label(layout, columns, sample, source)
         ids, labels = columns[id_column], whole_numbers(columns[label_column])
         refuse_repeated(ids, f"{source} ({id_column})")
-        known = tuple(classes or (sample and sample.classes) or sorted(set(labels.tolist()), key=natural_order))
+        known = tuple(classes or (sample and sample.classes) or sorted(set(labels.tolist()) - {""}, key=natural_order))
         if len(known) < 2:
             raise DataError(f"{source} ({label_column}): received {len(known)} labels, expected two or more")
+        indices = class_indices(labels, known, f"{source} ({label_column})")
         folder = _folder(tree, layout.train_images, _TRAIN_FOLDERS, "train_images", "the images to train on")
         part = tree.below(folder) if folder else tree
         files = files_of_ids(ids.tolist(), picture_files(part), source)
         train = Images(
             pixels=read_pictures(tree, [f"{folder}/{name}" if folder else name for name in files], kind, "images"),
             ids=ids,
-            labels=class_indices(labels, known, f"{source} ({label_column})"),
+            labels=indices,
             columns={name: values for name, values in columns.items() if name not in (id_column, label_column)},
             notes=skipped_note(part),
         )
@@ -119,12 +120,12 @@ def class_indices(labels: np.ndarray, classes: Sequence[str], source: str) -> np
         DataError: a label that is no class, or is empty.
     """
     index = {name: number for number, name in enumerate(classes)}
-    wrong = [row for row, label in enumerate(labels.tolist()) if label not in index or not label.strip()]
+    wrong = [row for row, label in enumerate(labels.tolist()) if label not in index]
     if wrong:
-        first = labels[wrong[0]]
-        what = "empty" if not first.strip() else f"no class; the first is {first!r}"
-        shown = ", ".join(classes[:10])
-        raise DataError(f"{source}: {len(wrong)} labels are {what} in data row {wrong[0] + 1}; expected one of {shown}")
+        raise DataError(
+            f"{source}: {len(wrong)} labels are no class; the first is {str(labels[wrong[0]])!r} in line {wrong[0] + 2}; "
+            f"expected one of {', '.join(classes[:10])}: correct or remove those rows"
+        )
     return np.array([index[label] for label in labels.tolist()], np.int64)
 
 

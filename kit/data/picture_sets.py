@@ -123,7 +123,14 @@ def read_class_folders(
     files = [name for name, place in place_of.items() if place and not apart.fullmatch(place[1])]
     places = [place for name in files if (place := place_of[name])]
     named = _named_classes(tree, folds, Counter(places), classes, apart)
-    index = {name: number for number, name in enumerate(classes or sorted(set(named.values()), key=natural_order))}
+    names = classes or sorted(set(named.values()), key=natural_order)
+    if len(names) < 2 or not files:
+        found = f"the class folders {', '.join(names)}" if names and files else "no class folders with images"
+        raise DataError(
+            f"{tree.path}: received {found}, expected two or more: put the images into train/CLASS/ folders, or into "
+            "CLASS/ folders right there, with those to predict in test/"
+        )
+    index = {name: number for number, name in enumerate(names)}
     images = Images(
         pixels=read_pictures(tree, files, kind, f"{', '.join(folds[:5]) or tree.path.name}"),
         ids=np.array(files),

@@ -32,7 +32,9 @@ def write_as_uint8(features: np.ndarray, shape: tuple[int, int, int], path: Path
         raise DataError(f"{source}: received {features.dtype} values, expected numbers 0..255 or 0..1")
     low, high = _range(features, source)
     if low < 0 or high > 255:
-        raise DataError(f"{source}: received values from {low:g} to {high:g}, expected 0..255 or 0..1")
+        raise DataError(
+            f"{source}: received values from {low:g} to {high:g}, expected 0..255 or 0..1: bring them into that range"
+        )
     factor = 255 if high <= 1 else 1
     # Not through a memory map: on a full disk that would end the process without a word.
     with path.open("wb") as file:
