@@ -144,19 +144,19 @@ def cifar10_kaggle(directory: Path, with_archives: bool = False) -> None:
     write_csv(directory / "sampleSubmission.csv", ["id", "label"], [(n, "cat") for n in range(1, TEST_ROWS + 1)])
 
 
-def cifar100_python(directory: Path) -> None:
+def cifar100_python(directory: Path, protocol: int = 2) -> None:
     folder = directory / "cifar-100-python"
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (name, rows) in enumerate((("train", 200), ("test", 100))):
         fine = np.arange(rows) % 100
         batch = {
-            "filenames": [f"{FINE[label]}_s_{n:06d}.png" for n, label in enumerate(fine)],
-            "batch_label": f"{name} batch 1 of 1",
-            "fine_labels": fine.tolist(),
-            "coarse_labels": _COARSE_OF[fine].tolist(),
-            "data": cifar_rows(rows, seed),
+            b"filenames": [f"{FINE[label]}_s_{n:06d}.png".encode() for n, label in enumerate(fine)],
+            b"batch_label": f"{name} batch 1 of 1".encode(),
+            b"fine_labels": fine.tolist(),
+            b"coarse_labels": _COARSE_OF[fine].tolist(),
+            b"data": cifar_rows(rows, seed),
         }
-        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=protocol))
 
 
 def cifar100_binary(directory: Path) -> None:

@@ -96,7 +96,7 @@ def coarse_wrong() -> None:
     layouts.cifar100_python(DATA)
     path = DATA / "cifar-100-python" / "train"
     values = pickle.loads(path.read_bytes())
-    path.write_bytes(pickle.dumps(values | {"coarse_labels": [0] * 200}, protocol=2))
+    path.write_bytes(pickle.dumps(values | {b"coarse_labels": [0] * 200}, protocol=2))
 
 
 def idx(change: Callable[[bytes], bytes], name: str = "train-images-idx3-ubyte") -> None:

@@ -8,7 +8,6 @@ from kit.deploy.submission import Expected, expected_submission, validate_submis
 from kit.errors import SubmissionError
 
 
-
 def sample(name: str) -> TextFile:
     return TextFile(name, Path(name).read_text())
 
