@@ -15,8 +15,11 @@ import pytest
 
 import kit
 import kit.api
+from competitions.cifar100 import COARSE
 from kit.data.images import Competition
+from kit.deploy.model_file import load_model
 from kit.training.events import Listener
+from tests import layouts
 from tests.conftest import striped_images
 
 
@@ -177,3 +180,51 @@ def test_a_run_trained_on_another_backend_is_exported_by_a_child(tmp_path: Path,
     run = tmp_path / "runs" / "digits" / "deeper-1"
     assert json.loads((run / "recipe.json").read_text())["resolved"]["backend"] == backend
     assert kit.predict(run, out="run.csv").rows == 360
+
+
+def test_the_competitions_metric_scores_orders_and_chooses(tiny: Competition) -> None:
+    """Log loss, where the lower is the better."""
+    object.__setattr__(tiny, "metric", "log_loss")
+    run = kit.train("tiny", keep="best", epochs=4)
+    metrics = run.read_metrics()
+    assert (metrics["metric"], metrics["higher_is_better"]) == ("log_loss", False)
+    assert metrics["score"] == pytest.approx(metrics["validation"]["log_loss"])
+    history = run.trained_folds()[0].read_history()
+    assert metrics["best_epoch"]["validation_score"] == min(epoch.validation_loss for epoch in history)
+    card = load_model(run.path / "model.onnx").card
+    assert (card.metric, card.score) == ("log_loss", metrics["score"])
+
+
+def test_labelled_test_images_are_scored_once_and_change_nothing(tiny: Competition) -> None:
+    without = kit.train("tiny", split="holdout_80_20", epochs=2)
+    assert "test" not in without.read_metrics()
+    object.__setattr__(tiny, "load_test", lambda: striped_images(30, seed=1))
+    run = kit.train("tiny", split="holdout_80_20", epochs=2)
+    assert run.read_metrics()["test"]["rows"] == 30
+    assert run.read_metrics()["validation"] == without.read_metrics()["validation"]
+    folds = kit.train("tiny", folds=2, epochs=2)
+    members = [fold.read_predictions()["test_probabilities"] for fold in folds.trained_folds()]
+    mean = np.mean(members, axis=0)
+    assert folds.read_metrics()["test"]["accuracy"] == (mean.argmax(axis=1) == striped_images(30, seed=1).labels).mean()
+    held_out = kit.train("tiny", epochs=1)  # holds out test rows itself
+    assert held_out.read_metrics()["test"]["rows"] == 9
+
+
+def test_repeated_folds_count_every_row_once(tiny: Competition) -> None:
+    run = kit.train("tiny", folds=2, repeats=2, epochs=1)
+    assert len(run.trained_folds()) == 4
+    metrics = run.read_metrics()
+    assert metrics["out_of_fold"]["rows"] == 90
+    with np.load(run.path / "out_of_fold.npz") as out_of_fold:
+        assert sorted(out_of_fold["ids"].tolist()) == list(range(1000, 1090))
+        assert out_of_fold["probabilities"].sum(axis=1) == pytest.approx(np.ones(90), abs=1e-5)
+
+
+def test_a_run_of_an_option_is_reopened_with_it(tmp_path: Path) -> None:
+    layouts.cifar100_python(tmp_path / "files")
+    run = kit.train("cifar100", labels="coarse", data=tmp_path / "files", model="brief", epochs=1)
+    assert run.path.parent.name == "cifar100"
+    assert run.read_recipe()["recipe"]["competition"] == "cifar100(labels='coarse')"
+    kit.predict(run.path / "model.onnx", out="run.csv", data=tmp_path / "files")
+    assert {line.split(",")[1] for line in Path("run.csv").read_text().splitlines()[1:]} <= set(COARSE)
+    assert "cifar100(labels=" in kit.api.report(run).read_text()
