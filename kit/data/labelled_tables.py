@@ -122,8 +122,9 @@ def class_indices(labels: np.ndarray, classes: Sequence[str], source: str) -> np
     index = {name: number for number, name in enumerate(classes)}
     wrong = [row for row, label in enumerate(labels.tolist()) if label not in index]
     if wrong:
+        first = f"{str(labels[wrong[0]])!r} in line {wrong[0] + 2}"
         raise DataError(
-            f"{source}: {len(wrong)} labels are no class; the first is {str(labels[wrong[0]])!r} in line {wrong[0] + 2}; "
+            f"{source}: {len(wrong)} labels are no class; the first is {first}; "
             f"expected one of {', '.join(classes[:10])}: correct or remove those rows"
         )
     return np.array([index[label] for label in labels.tolist()], np.int64)

@@ -53,13 +53,11 @@ def expected_submission(
     rows = _rows(io.StringIO(sample.text), sample.name)
     first = next(rows)
     body = [row for row in rows if row]
-    if len(first) > 2 and sorted(first[1:]) != sorted(labels):
+    if len(first) < 2 or (len(first) > 2 and sorted(first[1:]) != sorted(labels)):
         raise SubmissionError(
-            f"{sample.name}: the header is {','.join(first)!r}, expected an id and a target column, or an id column and "
-            f"one a class: {', '.join(labels[:10])}"
+            f"{sample.name}: the header is {','.join(first)!r}, expected an id and a target column, or an id column "
+            f"and one a class: {', '.join(labels[:10])}"
         )
-    if len(first) < 2:
-        raise SubmissionError(f"{sample.name}: the header is {','.join(first)!r} of one column, expected an id and a target")
     sampled = [row[0] for row in body]
     problems = _id_problems(missing=sorted(known.difference(sampled)), unknown=[i for i in sampled if i not in known])
     if problems:

@@ -556,7 +556,7 @@ CASES: dict[str, tuple[list[str], Callable[[], object], str]] = {
     "pixels: no label column": (
         CHECK["pixels"],
         lambda: pixels_header("digit," + ",".join(f"pixel{n}" for n in range(16))),
-        "files/train.csv: its 17 columns of pixels are no square image of 1 channel(s); expected a CSV file with a header and an image a row, values 0..255 or 0..1; name the columns that are no pixels besides label and id",
+        "files/train.csv: its 17 columns of pixels are no square image of 1 channel(s); expected a CSV file with a header and an image a row, values 0..255 or 0..1; name what is no pixel with label_column or id_column (perhaps digit)",
     ),
     # folds and scores
     "folds: a file of other ids": (

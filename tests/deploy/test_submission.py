@@ -120,7 +120,7 @@ def test_the_organisers_sample_says_what_is_expected() -> None:
             "id,a,b\n10,1,1\n",
             "the header is 'id,a,b', expected an id and a target column, or an id column and one a class: 1, 2",
         ),
-        ("id\n10\n", "the header is 'id' of one column, expected an id and a target"),
+        ("id\n10\n", "the header is 'id', expected an id and a target column"),
     ],
 )
 def test_a_sample_of_something_else(text: str, message: str) -> None:

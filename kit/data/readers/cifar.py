@@ -59,9 +59,10 @@ class Batch:
     def pixels(self) -> np.ndarray:
         """All images at once: uint8 (rows, 32, 32, 3)."""
         pixels = np.empty((len(self.rows), _SIDE, _SIDE, 3), np.uint8)
-        for number, images in enumerate(self.images()):
-            start = number * _ROWS_AT_A_TIME
+        start = 0
+        for images in self.images():
             pixels[start : start + len(images)] = images
+            start += len(images)
         return pixels
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 import sys
+from codecs import getincrementaldecoder
+from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ ONE_DICT = "save the arrays under their names, in one dict"
 _MAX_ENTRIES = 256  # each may hold a memory map, and with it an open file
 _MAX_DIMENSIONS = 32
 _MAX_TEXT = 10_000_000  # characters, and bytes, of one element
+_PIECE = 2**18  # bytes; fits the processor's cache with what becomes of them
 _DTYPE = re.compile(r"b1|[iu][1248]|f[248]|[SU][1-9]\d{0,6}")
 
 
@@ -97,8 +100,10 @@ class _Arrays:
                 return self.of_objects(value, (len(value),))
         return self.of_objects([value], ())
 
-    def payload(self, value: Any) -> bytes | Span:
+    def payload(self, value: Any) -> bytes | memoryview | Span:
         match value:
+            case (Span(is_text=True) as text) | Call("encode", (Span(is_text=True) as text, "latin1")):
+                return self.encoded(text)
             case bytes() | Span():
                 return value
             case Call("bytes", ()):
@@ -111,7 +116,45 @@ class _Arrays:
                     raise FaultError("has text for its bytes") from None
         raise FaultError(f"has a {kind(value)} for its bytes", ONLY_ARRAYS)
 
-    def view(self, payload: bytes | Span, dtype: np.dtype, shape: tuple[int, ...], turned: bool = False) -> np.ndarray:
+    def encoded(self, text: Span) -> memoryview:
+        """Bytes that were written as text, piece by piece: as a whole the text would take as much memory again."""
+        self.spend(text.length)
+        content, decoder = bytearray(), getincrementaldecoder("utf-8")()
+        try:
+            for piece in self.pieces(text):
+                content += decoder.decode(piece).encode("latin-1")
+            decoder.decode(b"", final=True)
+        except UnicodeError:
+            raise FaultError("has text for its bytes that cannot be encoded") from None
+        return memoryview(content).toreadonly()
+
+    def pieces(self, span: Span) -> Iterator[bytes]:
+        self.file.seek(span.offset)
+        for left in range(span.length, 0, -_PIECE):
+            yield self.file.read(min(left, _PIECE))
+
+    def text(self, value: Any) -> Any:
+        """Text, also of bytes as protocols 3 to 5 write them, or 0 to 2, in latin-1; anything else as it is."""
+        match value:
+            case bytes():
+                return value.decode("latin-1")
+            case Call("encode", (str(text), "latin1"), None):
+                return text
+            case Call("bytes", (), None):
+                return ""
+            case Span(is_text=True) if value.length <= _MAX_TEXT:
+                self.spend(4 * value.length)
+                try:
+                    return b"".join(self.pieces(value)).decode()
+                except UnicodeDecodeError:
+                    raise FaultError("holds a text that is not UTF-8") from None
+            case Span(is_text=True):
+                raise FaultError("holds a text that is too long", ONLY_ARRAYS)
+        return value
+
+    def view(
+        self, payload: bytes | memoryview | Span, dtype: np.dtype, shape: tuple[int, ...], turned: bool = False
+    ) -> np.ndarray:
         """A read-only array over bytes, once every figure fits; turned: in Fortran order."""
         needed = dtype.itemsize * _count(shape)
         if needed != len(payload):
@@ -133,8 +176,8 @@ class _Arrays:
         """Plain values of one type -> a read-only text, int64, float64 or bool array."""
         if _count(shape) != len(values):
             raise FaultError(f"claims the shape {_figures(shape)}, and has {len(values):,} values")
-        if not {bytes, Call}.isdisjoint(map(type, values)):
-            values = [_text(value) for value in values]
+        if not {bytes, Call, Span}.isdisjoint(map(type, values)):
+            values = [self.text(value) for value in values]
         type_, *others = set(map(type, values)) or {float}
         if others or type_ not in (str, int, float, bool):
             what = " and ".join(sorted({kind(value) for value in values[:1000]}))
@@ -151,18 +194,6 @@ class _Arrays:
         array = np.array(values, dtype).reshape(shape)
         array.flags.writeable = False
         return array
-
-
-def _text(value: Any) -> Any:
-    """Bytes, as protocols 3 to 5 write them, or 0 to 2, as latin-1 text; anything else as it is."""
-    match value:
-        case bytes():
-            return value.decode("latin-1")
-        case Call("encode", (str(text), "latin1"), None):
-            return text
-        case Call("bytes", (), None):
-            return ""
-    return value
 
 
 def _figures(values: tuple[Any, ...]) -> str:

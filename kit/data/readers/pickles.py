@@ -52,8 +52,7 @@ _NAMES = {
 
 
 def evaluate(file: IO[bytes], size: int) -> Any:
-    """Evaluate the pickle that starts where a file stands to tuples, lists, dicts, numbers, text, bytes, `Span`s
-    and `Call`s."""
+    """Evaluate the pickle that starts where a file stands -> plain values, `Span`s and `Call`s."""
     if not size:
         raise FaultError("it is empty (0 bytes)")
     machine = _Machine()
@@ -80,10 +79,11 @@ class Call:
 
 @dataclass(frozen=True)
 class Span:
-    """Bytes that stay in the file."""
+    """Bytes that stay in the file; is_text: those of a text in UTF-8, mostly bytes in disguise."""
 
     offset: int
     length: int
+    is_text: bool = False
 
     def __len__(self) -> int:
         return self.length
@@ -91,6 +91,8 @@ class Span:
 
 def kind(value: object) -> str:
     """What a value is, in words."""
+    if isinstance(value, Span):
+        return "str" if value.is_text else "bytes"
     return f"call of {value.name}" if isinstance(value, Call) else type(value).__name__.strip("_")
 
 
@@ -145,10 +147,7 @@ def _read_counted(form: str, width: int, data: mmap) -> Any:
         raise FaultError(f"it claims {length:,} bytes at byte {start:,}, and {left:,} are left")
     if length >= _LARGE:
         data.seek(length, os.SEEK_CUR)
-        if form != "unicodestring":
-            return Span(start, length)
-        with memoryview(data) as whole:  # such text is bytes in disguise, to be encoded again
-            return str(whole[start : start + length], "utf-8")
+        return Span(start, length, is_text=form == "unicodestring")
     content = data.read(length)
     if form == "unicodestring":
         return content.decode()

@@ -213,8 +213,9 @@ def _read_layout(path: Path, label_column: str, id_column: str, channels: int) -
         if not pixels or side * side * channels != len(pixels):
             received = f"its {len(pixels):,} columns of pixels are no square image of {channels} channel(s)"
             colour = math.isqrt(len(pixels) // 3) ** 2 * 3 == len(pixels) > 0
-            known = f"besides {label_column} and {id_column}"
-            fix = "say channels=3 if they are in colour" if colour else f"name the columns that are no pixels {known}"
+            strays = ", ".join(names[at] for at in pixels if not _NUMBERED.fullmatch(names[at]))[:80]
+            fix = f"name what is no pixel with label_column or id_column (perhaps {strays or names[0]})"
+            fix = "say channels=3 if they are in colour" if colour else fix
             raise FaultError(received, fix)
         return _Layout(names, texts, pixels, side)
 
