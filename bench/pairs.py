@@ -20,7 +20,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-LIBRARIES = ("numpy", "scipy", "pandas", "pillow", "tensorflow", "keras", "onnxruntime", "typer")
+LIBRARIES = ("numpy", "scipy", "pillow", "tensorflow", "keras", "onnxruntime", "typer")
 
 Side = Callable[[], float]
 """Does the work once and returns its seconds."""

@@ -14,7 +14,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ import numpy as np
 from kit.errors import DataError
 from kit.files import write_text
 
+HASHED_FIRST = 2**26  # bytes of a source below which hashing takes no time
 _UNUSABLE = (OSError, ValueError, EOFError)  # what reading an absent or damaged entry raises
 
 Arrays = dict[str, np.ndarray]
@@ -50,17 +52,20 @@ def cached_arrays(source: Source, format_name: str, convert: Callable[[Source, P
     Raises:
         DataError: from ``convert``, or when the cache cannot be written.
     """
-    contents = [_content_hash(path) for path in ((source,) if isinstance(source, Path) else source)]
-    content = contents[0] if len(contents) == 1 else hashlib.sha256("".join(contents).encode()).hexdigest()[:32]
-    entry = _entry(content, format_name)
-    with contextlib.suppress(*_UNUSABLE):
-        return _map(entry)
+    paths = (source,) if isinstance(source, Path) else source
+    with ThreadPoolExecutor(1) as pool:
+        content = pool.submit(_content_of, paths)
+        # A large file that nobody has seen is hashed while it is converted, as each takes about as long. A small
+        # one is hashed first: it may have been converted under another name.
+        if all(map(_seen_before, paths)) or sum(map(_size, paths)) < HASHED_FIRST:
+            with contextlib.suppress(*_UNUSABLE):
+                return _map(_entry(content.result(), format_name))
 
-    def convert_source(directory: Path) -> str:
-        convert(source, directory)
-        return content
+        def convert_source(directory: Path) -> str:
+            convert(source, directory)
+            return content.result()
 
-    return _converted(format_name, convert_source)[1]
+        return _converted(format_name, convert_source)[1]
 
 
 def cached_tree(place: str, stamp: str, format_name: str, convert: Callable[[Path], str]) -> Arrays:
@@ -133,25 +138,42 @@ def _map(entry: Path) -> Arrays:
     return {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in names}
 
 
-def _content_hash(source: Path) -> str:
+def _content_of(paths: Sequence[Path]) -> str:
+    """The hash of a file's content, or of those of several files in their order."""
+    contents = [_seen_before(path) or _hash(path) for path in paths]
+    return contents[0] if len(contents) == 1 else hashlib.sha256("".join(contents).encode()).hexdigest()[:32]
+
+
+def _seen_before(path: Path) -> str | None:
+    """The hash of a file's content, if it was hashed since it was changed."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        known = json.loads(_index_file(str(path.resolve())).read_text())
+        if known["seen"] == _stamp(path):
+            return str(known["content"])
+    return None
+
+
+def _hash(path: Path) -> str:
     try:
-        return _hash_unless_seen(source)
+        seen = _stamp(path)
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except OSError as error:
         raise DataError(
-            f"{source} cannot be read: {error.strerror or error}; expected the competition's file, readable by you"
+            f"{path} cannot be read: {error.strerror or error}; expected the competition's file, readable by you"
         ) from None
-
-
-def _hash_unless_seen(source: Path) -> str:
-    status = source.stat()
-    seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-    index = _index_file(str(source.resolve()))
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        known = json.loads(index.read_text())
-        if known["seen"] == seen:
-            return str(known["content"])
-    with source.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()[:32]
     with contextlib.suppress(OSError):  # the index saves time only
-        write_text(index, json.dumps({"path": str(source), "seen": seen, "content": content}))
+        index = _index_file(str(path.resolve()))
+        write_text(index, json.dumps({"path": str(path), "seen": seen, "content": content}))
     return content
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0

@@ -257,7 +257,7 @@ CASES: dict[str, tuple[list[str], Callable[[], object], str]] = {
     "npy: values up to 300": (
         CHECK["fashion_mnist"],
         lambda: fashion(features=np.full((40, 28, 28), 300.0)),
-        "files/fashion_mnist_dataset_train.npy (features): received values from 300 to 300, expected 0..255 or 0..1: bring them into that range",
+        "files/fashion_mnist_dataset_train.npy (features): received values from 300 to 300 in rows 0 to 39, expected 0..255 or 0..1: bring them into that range",
     ),
     "npy: a directory under its name": (
         CHECK["fashion_mnist"],

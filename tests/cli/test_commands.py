@@ -136,7 +136,10 @@ BAD_FILES = [
         {"features": np.zeros((39, 28, 28))},
         "features are (39, 28, 28) and target is (40,), expected one target an image",
     ),
-    ({"features": np.full((40, 28, 28), -0.5)}, "received values from -0.5 to -0.5, expected 0..255 or 0..1"),
+    (
+        {"features": np.full((40, 28, 28), -0.5)},
+        "received values from -0.5 to -0.5 in rows 0 to 39, expected 0..255 or 0..1",
+    ),
     ({"features": np.full((40, 28, 28), np.nan)}, "row 0 holds values that are not finite"),
     ({"target": np.arange(40) % 6 + 1.0}, "6 labels are not in the set {1, 2, 3, 4, 5}; the first is 6.0 in row 5"),
     ({"target": np.full(40, "shoe")}, "labels are text, expected numbers out of {1, 2, 3, 4, 5}"),

@@ -25,7 +25,7 @@ def test_values_of_0_to_1_are_scaled(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        (np.full((2, 4, 5), -1.0), "received values from -1 to -1, expected 0..255 or 0..1"),
+        (np.full((2, 4, 5), -1.0), "received values from -1 to -1 in rows 0 to 1, expected 0..255 or 0..1"),
         (np.full((2, 4, 5), 300), "received values from 300 to 300"),
         (np.where(np.arange(40).reshape(2, 4, 5) == 30, np.nan, 1.0), "row 1 holds values that are not finite"),
         (np.zeros((2, 5, 4)), r"received shape \(2, 5, 4\), expected \(rows, 4, 5, 1\)"),
