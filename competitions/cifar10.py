@@ -41,6 +41,7 @@ CIFAR10 = DataSet(
     CLASSES,
 )
 _COMMON = {
+    "split": "holdout_90_10",  # the official test images are labelled, and scored once at the end
     "epochs": 15,
     "batch_size": 128,
     "optimizer": "adamax",

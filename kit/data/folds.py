@@ -71,10 +71,20 @@ def holdout(near: float = 0.0) -> Split:
 @SPLITS.register
 def holdout_80_20(near: float = 0.0) -> Split:
     """One fold of 80 % training and 20 % validation rows, with even class counts, and no test rows."""
+    return _last_hand_validates(5, near)
+
+
+@SPLITS.register
+def holdout_90_10(near: float = 0.0) -> Split:
+    """One fold of 90 % training and 10 % validation rows: for data whose own test images are labelled."""
+    return _last_hand_validates(10, near)
+
+
+def _last_hand_validates(hands: int, near: float) -> Split:
     _check_near(near)
 
     def make(images: Images, seed: int) -> list[Fold]:
-        return [_validated_by(deal(images, 5, seed, _near_links(images, near)), 4)]
+        return [_validated_by(deal(images, hands, seed, _near_links(images, near)), hands - 1)]
 
     return Split(1, make)
 

@@ -138,6 +138,7 @@ def contents(data: Images, folds: list[Fold]) -> list[list[bytes]]:
     [
         "holdout",
         "holdout_80_20",
+        "holdout_90_10",
         "stratified_kfold(4)",
         "stratified_kfold(4, near=3)",
         "stratified_kfold(4, group='patient')",
@@ -336,6 +337,7 @@ def test_the_same_seed_gives_the_folds_of_the_golden_file() -> None:
         for spec in (
             "holdout",
             "holdout_80_20",
+            "holdout_90_10",
             "stratified_kfold(3)",
             "stratified_kfold(3, near=1)",
             "repeated_stratified_kfold(2, 2)",
@@ -413,6 +415,7 @@ def test_every_split_says_how_many_folds_it_makes_if_it_can() -> None:
         "group_folders": None,
         "holdout": 1,
         "holdout_80_20": 1,
+        "holdout_90_10": 1,
         "middle_tenth": 1,
         "repeated_stratified_kfold": 10,
         "stratified_kfold": 5,
