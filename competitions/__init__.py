@@ -129,6 +129,7 @@ def _run_own(path: Path, changed: int) -> Opener:
     logger.warning("running the code in %s", path)
     specification = importlib.util.spec_from_file_location(f"kit_own_competitions.{path.stem}", path)
     module = importlib.util.module_from_spec(specification)  # type: ignore[arg-type]
+    sys.modules[module.__name__] = module  # dataclasses look their module up
     try:
         specification.loader.exec_module(module)  # type: ignore[union-attr]
         opener: Opener = module.competition

@@ -116,11 +116,10 @@ class DataSet:
 
     def _has_pictures(self, data: Path | None) -> bool:
         """Whether there are image folders or a table of labels, as far as the names at the top tell."""
-        try:
-            with open_data_tree(data_set_root(self.name, data), _ARCHIVES, _FOLDERS) as tree:
-                return find_table(tree, *_LABELS) is not None or any(map(_FOLDERS.fullmatch, tree.top_folders))
-        except DataError:
+        if not any(place.exists() for place in data_directories(self.name, data)):
             return False
+        with open_data_tree(data_set_root(self.name, data), _ARCHIVES, _FOLDERS) as tree:
+            return find_table(tree, *_LABELS) is not None or any(map(_FOLDERS.fullmatch, tree.top_folders))
 
     def _load_pictures(self, part: str, data: Path | None) -> Images:
         root = data_set_root(self.name, data)
@@ -141,10 +140,10 @@ class DataSet:
 
     def _nothing_there(self, part: str, data: Path | None) -> str:
         looked_in = " or ".join(map(str, data_directories(self.name, data)))
-        python = self.versions[0]
+        official = self.versions[0]
         return (
-            f"no {part} files of {self.name} in {looked_in}: put {python.archive} or its folder {python.folder} there, "
-            "or image folders train and test, or name their directory with --data"
+            f"no {part} files of {self.name} in {looked_in}: put {official.archive} or its folder {official.folder} "
+            "there, or image folders train and test, or name their directory with --data"
         )
 
     def _download(self, directory: Path) -> None:

@@ -50,7 +50,7 @@ def competition(
         image_shape=(height, width, depth),
         load_train=lambda: opened.train,
         load_test=cache(lambda: opened.load_test(Format((height, width), depth, fit))),
-        **asked_by(opened.sample, metric, opened.id_column, opened.label_column),
+        **asked_by(opened.sample, metric, opened.classes, opened.id_column, opened.label_column),
         data=root,
         recipes=RECIPES,
     )

@@ -53,7 +53,7 @@ def competition(
         image_shape=(height, width, depth),
         load_train=lambda: train,
         load_test=cache(lambda: _load_test(root, classes, Format((height, width), depth, fit))),
-        **asked_by(sample, metric, "id", "target"),
+        **asked_by(sample, metric, classes, "id", "target"),
         data=root,
         recipes=RECIPES,
     )

@@ -9,6 +9,7 @@ The tables may lie in a directory, each in a `.zip` of its own, or all in one `.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from functools import cache
@@ -17,13 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from competitions._recipes import STARTING_POINTS
-from kit.data.cache import Arrays, cached_arrays
-from kit.data.data_trees import data_set_root, find_table, open_data_tree
+from kit.data.cache import Arrays, cached_arrays, cached_tree
+from kit.data.data_trees import data_set_root, disk_path, find_table, open_data_tree
 from kit.data.images import Competition, Images
 from kit.data.labelled_tables import class_indices, whole_numbers
 from kit.data.picture_sets import natural_order
 from kit.data.readers.tables import write_pixel_table
-from kit.data.sample import Sample, asked_by, read_sample
+from kit.data.sample import Sample, asked_by, read_sample, refuse_repeated
 from kit.errors import DataError
 
 NAME = "pixels"
@@ -54,7 +55,7 @@ def competition(
         image_shape=train.pixels.shape[1:],
         load_train=lambda: train,
         load_test=cache(lambda: _load_test(root, columns, sample)),
-        **asked_by(sample, metric, id_column, label_column),
+        **asked_by(sample, metric, classes, id_column, label_column),
         data=root,
         recipes=RECIPES,
     )
@@ -77,6 +78,7 @@ def _load_train(root: Path, columns: Columns, sample: Sample | None) -> tuple[Im
     if len(classes) < 2:
         raise DataError(f"{source} ({columns[0]}): received {len(classes)} labels, expected two or more")
     ids = np.asarray(arrays["ids"]) if "ids" in arrays else np.arange(1, len(labels) + 1)
+    refuse_repeated(ids, f"{source} ({columns[1]})")
     return Images(arrays["pixels"], ids, class_indices(labels, classes, f"{source} ({columns[0]})")), classes
 
 
@@ -85,6 +87,7 @@ def _load_test(root: Path, columns: Columns, sample: Sample | None) -> Images:
     rows = len(arrays["pixels"])
     if "ids" in arrays:
         ids = np.asarray(arrays["ids"])
+        refuse_repeated(ids, f"{root / 'test.csv'} ({columns[1]})")
     elif sample is not None and len(sample.ids) != rows:
         raise DataError(
             f"{root / 'test.csv'} has {rows} images and {sample.text.name} has {len(sample.ids)} rows, expected as "
@@ -97,25 +100,25 @@ def _load_test(root: Path, columns: Columns, sample: Sample | None) -> Images:
 
 def _read(root: Path, name: str, columns: Columns) -> Arrays:
     """A table's pixels and the columns beside them, converted once."""
+    format_name = f"pixels-1-{hashlib.sha256(repr((name, columns)).encode()).hexdigest()[:16]}"
     with open_data_tree(root, _TABLES, _NOTHING) as tree:
         member = find_table(tree, name)
         if member is None:
             there = ", ".join(name for name in tree.files if "/" not in name)[:100]
             raise DataError(f"{root}: there is no {name} in it (its files: {there or 'none'}); put it there")
-        source = root / member if (root / member).is_file() else root / f"{name}.zip"
-        packed = None if (root / member).is_file() else (tree, member)
-        source = source if source.is_file() else root
+        if path := disk_path(tree, member):
+            return cached_arrays(path, format_name, lambda path, into: _convert(path, str(path), into, columns))
 
-        def convert(path: Path, directory: Path) -> None:
-            if packed is None:
-                _convert(path, str(path), directory, columns)
-                return
+        def convert(directory: Path) -> str:
+            # What is within an archive is unpacked beside the cache: the reader goes through it several times.
+            content = tree.read(member)
             with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
                 table = Path(scratch) / name
-                table.write_bytes(packed[0].read(packed[1]))
-                _convert(table, packed[0].describe(packed[1]), directory, columns)
+                table.write_bytes(content)
+                _convert(table, tree.describe(member), directory, columns)
+            return hashlib.sha256(content).hexdigest()[:32]
 
-        return cached_arrays(source, "-".join(["pixels-1", *map(str, columns), name.partition(".")[0]]), convert)
+        return cached_tree(f"{tree.path.resolve()}\0{member}", lambda: tree.stamp([member]), format_name, convert)
 
 
 def _convert(table: Path, called: str, directory: Path, columns: Columns) -> None:

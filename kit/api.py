@@ -78,6 +78,7 @@ def train(
         KitError: something that the caller can mend; raised before any file is written where possible.
     """
     from kit.data.folds import make_split, separated_duplicates
+    from kit.data.sample import refuse_repeated
     from kit.training.recipe import model_name
     from kit.training.session import interruptible, train_run
     from kit.training.summary import run_context
@@ -93,6 +94,7 @@ def train(
     switches = resolve_switches(plan.precision)
     _check_buildable(plan, task)
     images = task.load_train()
+    refuse_repeated(images.ids, f"{task.name}, training images")
     parts = split.make_folds(images, plan.seed)
     _check_fold(fold, len(parts), plan.split)
     for line in (*images.notes, separated_duplicates(images, parts)):

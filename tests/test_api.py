@@ -215,6 +215,9 @@ def test_repeated_folds_count_every_row_once(tiny: Competition) -> None:
     assert len(run.trained_folds()) == 4
     metrics = run.read_metrics()
     assert metrics["out_of_fold"]["rows"] == 90
+    assert metrics["scored_on"] == "out of fold, mean of 2 repeats, 4 of 4 folds"
+    assert metrics["score"] == pytest.approx(metrics["fold_mean"])  # folds of one size, and not an average of models
+    assert metrics["averaged_over_repeats"]["rows"] == 90
     with np.load(run.path / "out_of_fold.npz") as out_of_fold:
         assert sorted(out_of_fold["ids"].tolist()) == list(range(1000, 1090))
         assert out_of_fold["probabilities"].sum(axis=1) == pytest.approx(np.ones(90), abs=1e-5)

@@ -61,12 +61,12 @@ def runs(
 
 
 def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Runs of one competition and metric together, the best first, those without a score last."""
+    """Runs of the same images, labels and metric together, the best first, those without a score last."""
     from kit.scoring.metrics import make_metric
 
     if row["score"] is None:
-        return (row["competition"], True, "", 0)
-    return (row["competition"], False, row["metric"], -make_metric(row["metric"]).key(row["score"]))
+        return (row["competition"], True, "", "", 0)
+    return (row["competition"], False, row["task"], row["metric"], -make_metric(row["metric"]).key(row["score"]))
 
 
 def _run_row(run: Any) -> dict[str, Any]:
@@ -81,10 +81,12 @@ def _run_row(run: Any) -> dict[str, Any]:
     if not run.is_finished:
         return row
     try:
-        recipe, metrics = run.read_recipe()["recipe"], run.read_metrics()
+        saved, metrics = run.read_recipe(), run.read_metrics()
+        recipe = saved["recipe"]
         validated = metrics.get("validation") or metrics["out_of_fold"]
         read = row | {
             "model": recipe["model"],
+            "task": f"{recipe['competition']} {saved['images']['hash']}",
             "selected": validated["selected"],
             "test": metrics["test"]["score"] if "test" in metrics else None,
             **{name: metrics[name] for name in ("metric", "score", "scored_on", "epochs", "seconds", "status")},

@@ -51,6 +51,9 @@ class _Reading:
         self._bar.update(self._tasks[what], completed=done)
         if done >= total:
             self._bar.remove_task(self._tasks.pop(what))
+        if not self._tasks:  # two bars on one terminal would draw over each other
+            self._stack.pop_all().close()
+            self._bar = None
 
 
 @contextmanager

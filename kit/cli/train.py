@@ -99,10 +99,9 @@ def _print_scores(metrics: dict) -> None:
                 f"({percent(low)} to {percent(high)}), log loss {scores['log_loss']:.4f}, {scores['rows']:,} rows{note}"
             )
     if metrics.get("fold_deviation") is not None:
-        typer.echo(
-            f"folds       {', '.join(map(metric.show, metrics['fold_scores']))}: "
-            f"mean {metric.show(metrics['fold_mean'])}, standard deviation {metric.show(metrics['fold_deviation'])}"
-        )
+        mean, deviation = metric.show(metrics["fold_mean"]), metric.show_spread(metrics["fold_deviation"])
+        each = ", ".join(map(metric.show, metrics["fold_scores"]))
+        typer.echo(f"folds       {each}: mean {mean}, standard deviation {deviation}")
     typer.echo(
         f"trained     {metrics['trainable_parameters']:,} parameters in {metrics['seconds']:.0f} s, "
         f"{metrics['images_per_second']:,.0f} images/s"

@@ -62,30 +62,41 @@ def cached_arrays(source: Source, format_name: str, convert: Callable[[Source, P
                 return _map(_entry(content.result(), format_name))
 
         def convert_source(directory: Path) -> str:
+            before = [_stamp_or_none(path) for path in paths]
             convert(source, directory)
-            return content.result()
+            found = content.result()
+            if before != [_stamp_or_none(path) for path in paths]:
+                raise DataError(f"{paths[0]} was changed while it was read: start again when it is complete")
+            return found
 
         return _converted(format_name, convert_source)[1]
 
 
-def cached_tree(place: str, stamp: str, format_name: str, convert: Callable[[Path], str]) -> Arrays:
+def cached_tree(place: str, stamp: Callable[[], str], format_name: str, convert: Callable[[Path], str]) -> Arrays:
     """The arrays that ``convert`` makes of many small files, which are read, hashed and converted at once.
 
     Args:
-        place: tells these files from others: the directory or archive that they lie in, and which of its files.
-        stamp: changes when any of them may have changed, and costs no reading; see ``readers.trees``.
+        place: tells these files from others: their directory or archive, a zero character, and which of its files.
+        stamp: tells a string that changes when any of them may have changed, and reads none; see ``readers.trees``.
         format_name: names the conversion, its options and its version.
         convert: called with an empty directory, into which it writes ``NAME.npy`` files; returns the hash of
             the files' names and contents.
     """
-    index = _index_file(f"{place} {format_name}")
+    index, seen = _index_file(f"{place} {format_name}"), stamp()
     with contextlib.suppress(*_UNUSABLE, KeyError, TypeError):
         known = json.loads(index.read_text())
-        if known["seen"] == stamp:
+        if known["seen"] == seen:
             return _map(_entry(known["content"], format_name))
-    content, arrays = _converted(format_name, convert)
+
+    def convert_unchanged(directory: Path) -> str:
+        found = convert(directory)
+        if seen != stamp():
+            raise DataError(f"{place.partition(chr(0))[0]}: files in it changed while they were read: start again")
+        return found
+
+    content, arrays = _converted(format_name, convert_unchanged)
     with contextlib.suppress(OSError):  # the index saves time only
-        write_text(index, json.dumps({"place": place, "seen": stamp, "content": content}))
+        write_text(index, json.dumps({"place": place, "seen": seen, "content": content}))
     return arrays
 
 
@@ -110,6 +121,8 @@ def _converted(format_name: str, convert: Callable[[Path], str]) -> tuple[str, A
             _put_in_place(new, entry)
         return content, _map(entry)
     except OSError as error:
+        if error.filename and not str(error.filename).startswith(str(cache_directory())):
+            raise  # of a source, not of the cache
         raise DataError(
             f"cannot write the cache in {cache_directory()}: {error.strerror or error}; "
             "free space there, or set KIT_CACHE to a directory that can be written"
@@ -120,7 +133,7 @@ def _put_in_place(new: Path, entry: Path) -> None:
     """Another process may have made the same entry meanwhile: then that one stays, as it may be in use."""
     (new / "names.json").write_text(json.dumps(sorted(path.stem for path in new.iterdir())))
     for path in new.iterdir():
-        with path.open("rb") as file:
+        with path.open("rb+") as file:  # Windows syncs what can be written
             os.fsync(file.fileno())
     try:
         new.rename(entry)
@@ -171,6 +184,12 @@ def _hash(path: Path) -> str:
 def _stamp(path: Path) -> list[int]:
     status = path.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _stamp_or_none(path: Path) -> list[int] | None:
+    with contextlib.suppress(OSError):
+        return _stamp(path)
+    return None
 
 
 def _size(path: Path) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 from kit.data.locate import data_directories
 from kit.data.readers.trees import Tree, open_tree
 from kit.errors import DataError
+
+_NOTHING = re.compile(r"(?!)")
 
 
 @contextmanager
@@ -27,14 +29,13 @@ def open_data_tree(root: Path, archives: re.Pattern[str], needed: re.Pattern[str
     """
     with ExitStack() as stack:
         tree = _unwrapped(stack.enter_context(open_tree(root)), needed)
-        if not root.is_dir():
-            yield tree
-            return
         mounted = {}
         for name in tree.files:
             if "/" not in name and name.lower().endswith(".zip") and archives.fullmatch(name[:-4]):
-                inside = stack.enter_context(open_tree(root / name))
-                mounted[name[:-4]] = _unwrapped(inside, re.compile(r"(?!)"))
+                path = disk_path(tree, name)
+                if path is None:
+                    raise DataError(f"{tree.describe(name)}: it is an archive within an archive; unpack the outer one")
+                mounted[name[:-4]] = _unwrapped(stack.enter_context(open_tree(path)), _NOTHING)
         clash = [name for name in mounted if name in tree.folders]
         if clash:
             raise DataError(
@@ -42,6 +43,12 @@ def open_data_tree(root: Path, archives: re.Pattern[str], needed: re.Pattern[str
                 "clear which to read"
             )
         yield _Mounted(tree, mounted) if mounted else tree
+
+
+def disk_path(tree: Tree, name: str) -> Path | None:
+    """Where a file of a tree lies on the disk; None if it is within an archive."""
+    path = Path(tree.describe(name))
+    return path if path.is_file() else None
 
 
 def data_set_root(competition: str, data: Path | None) -> Path:
@@ -99,16 +106,20 @@ class _Mounted(Tree):
         tree, inside = self._find(name)
         return tree.describe(inside)
 
-    def stamp(self) -> str:
-        stamps = [self._base.stamp(), *(f"{name} {tree.stamp()}" for name, tree in self._mounted.items())]
+    def stamp(self, names: Sequence[str] | None = None) -> str:
+        inside: dict[Tree, list[str]] = {}
+        for name in self.files if names is None else names:
+            tree, own_name = self._find(name)
+            inside.setdefault(tree, []).append(own_name)
+        stamps = [tree.stamp(own_names) for tree, own_names in inside.items()]
         return hashlib.sha256("\0".join(stamps).encode()).hexdigest()
 
 
 def find_table(tree: Tree, *names: str) -> str | None:
-    """The first of these tables at the top of a tree; also ``train.csv.zip`` with ``train.csv`` in it."""
+    """The first of these tables at the top of a tree; also in ``train.csv.zip`` or ``train.zip``."""
     by_name = {name.casefold(): name for name in tree.files}
     for name in names:
-        for place in (name, f"{name}/{PurePosixPath(name).name}"):
+        for place in (name, f"{name}/{name}", f"{PurePosixPath(name).stem}/{name}"):
             if found := by_name.get(place.casefold()):
                 return found
     return None

@@ -48,6 +48,7 @@ class OpenTable:
     sample: Sample | None
     id_column: str
     label_column: str
+    train_files: tuple[str, ...]
 
     def load_test(self, kind: Format) -> Images:
         """The images to predict: those that the sample names, or all there are in the test folder."""
@@ -55,8 +56,14 @@ class OpenTable:
             folder = _folder(tree, self.layout.test_images, _TEST_FOLDERS, "test_images", "the images to predict")
             part = tree.below(folder) if folder else tree
             files = picture_files(part)
+            if self.sample is None:  # in a folder that both share, what has a label is not to predict
+                labelled = set(self.train_files)
+                files = [name for name in files if (f"{folder}/{name}" if folder else name) not in labelled]
             if not files:
-                raise DataError(f"{part.describe(folder)}: there are no images in it, expected those to predict")
+                raise DataError(
+                    f"{tree.describe(folder or '.')}: there are no images without a label in it, expected those to "
+                    "predict: add them, or the sample_submission.csv that names them"
+                )
             source = self.sample.text.name if self.sample else tree.describe(folder)
             chosen, ids = test_ids(files, self.sample, source)
             if self.sample is None and not any("." in name for name in self.train.ids.tolist()):
@@ -96,14 +103,15 @@ def open_table(layout: TableLayout, kind: Format, classes: Sequence[str] | None 
         folder = _folder(tree, layout.train_images, _TRAIN_FOLDERS, "train_images", "the images to train on")
         part = tree.below(folder) if folder else tree
         files = files_of_ids(ids.tolist(), picture_files(part), source)
+        train_files = tuple(f"{folder}/{name}" if folder else name for name in files)
         train = Images(
-            pixels=read_pictures(tree, [f"{folder}/{name}" if folder else name for name in files], kind, "images"),
+            pixels=read_pictures(tree, train_files, kind, "images"),
             ids=ids,
             labels=indices,
             columns={name: values for name, values in columns.items() if name not in (id_column, label_column)},
             notes=skipped_note(part),
         )
-    return OpenTable(layout, train, known, sample, id_column, label_column)
+    return OpenTable(layout, train, known, sample, id_column, label_column, train_files)
 
 
 def whole_numbers(labels: np.ndarray) -> np.ndarray:

@@ -93,7 +93,8 @@ def read_pictures(tree: Tree, files: Sequence[str], kind: Format, title: str) ->
             progress=lambda done, total: tell_progress(title, done, total),
         )
 
-    return cached_tree(f"{tree.path.resolve()} {names}", tree.stamp(), format_name, convert)["pixels"]
+    place = f"{tree.path.resolve()}\0{names}"
+    return cached_tree(place, lambda: tree.stamp(files), format_name, convert)["pixels"]
 
 
 def read_class_folders(
@@ -120,7 +121,7 @@ def read_class_folders(
             without images, or images that cannot be read.
     """
     place_of = {name: _fold_and_folder(name, folds) for name in picture_files(tree)}
-    files = [name for name, place in place_of.items() if place and not apart.fullmatch(place[1])]
+    files = [name for name, place in place_of.items() if place and (place[0] or not apart.fullmatch(place[1]))]
     places = [place for name in files if (place := place_of[name])]
     named = _named_classes(tree, folds, Counter(places), classes, apart)
     names = classes or sorted(set(named.values()), key=natural_order)
@@ -163,19 +164,19 @@ def _named_classes(
 ) -> dict[Place, str]:
     """The class of each class folder, once none of them has anything wrong with it."""
     named: dict[Place, str] = {}
+    seen: dict[str, str] = {}
     known = {name.casefold(): name for name in classes or ()}
     for fold in folds:
         part = tree.below(fold) if fold else tree
-        seen: dict[str, str] = {}
         for folder in part.top_folders:
-            if apart.fullmatch(folder):
+            if not fold and apart.fullmatch(folder):
                 continue
-            if other := seen.get(folder.casefold()):
+            other = seen.setdefault(folder.casefold(), folder)
+            if other != folder:
                 raise DataError(
                     f"{part.describe(folder)}: its name differs from {other!r} in upper and lower case only; "
                     "expected one folder a class: rename or merge them"
                 )
-            seen[folder.casefold()] = folder
             name = known.get(re.sub(r"^\d+[_. -]+(?=\D)", "", folder).casefold(), folder)
             if classes and name not in classes:
                 raise DataError(
@@ -189,5 +190,6 @@ def _named_classes(
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
-    """Sorts ``2.png`` before ``10.png``."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    """Sorts ``2.png`` before ``10.png``; ``01`` and ``1`` have an order too."""
+    parts = [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [*parts, (-1, name)]

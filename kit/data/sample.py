@@ -26,12 +26,14 @@ class Sample:
     text: the file itself.
     columns: names of the columns after the id; one, or one a class.
     ids: (rows,) as text.
+    holds_fractions: of its one column; of two classes it is then the probability of the second.
     """
 
     text: TextFile
     id_column: str
     columns: tuple[str, ...]
     ids: np.ndarray
+    holds_fractions: bool
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -56,15 +58,27 @@ def read_sample(tree: Tree) -> Sample | None:
     ids = columns[id_column]
     refuse_repeated(ids, f"{tree.describe(file)} ({id_column})")
     text = TextFile(tree.describe(file), content.decode("utf-8-sig"))
-    return Sample(text, id_column, tuple(others), ids)
+    fractions = len(others) == 1 and any(map(is_fraction, columns[others[0]].tolist()))
+    return Sample(text, id_column, tuple(others), ids, fractions)
 
 
-def asked_by(sample: Sample | None, metric: str | None, id_column: str, target_column: str) -> dict[str, Any]:
+def is_fraction(text: str) -> bool:
+    """Whether a cell of a sample is a probability and can be no label."""
+    try:
+        return 0 < float(text) < 1
+    except ValueError:
+        return False
+
+
+def asked_by(
+    sample: Sample | None, metric: str | None, classes: Sequence[str], id_column: str, target_column: str
+) -> dict[str, Any]:
     """What a sample makes of the fields of a Competition: the header, and the metric unless it was named."""
     if sample is None:
         return {"metric": metric or "accuracy", "id_column": id_column, "target_column": target_column}
+    wants_probabilities = sample.classes or (sample.holds_fractions and len(classes) == 2)
     return {
-        "metric": metric or ("log_loss" if sample.classes else "accuracy"),
+        "metric": metric or ("log_loss" if wants_probabilities else "accuracy"),
         "sample_submission": sample.text,
         "id_column": sample.id_column,
         "target_column": target_column if sample.classes else sample.columns[0],

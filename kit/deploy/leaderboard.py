@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kit.data.sample import is_fraction
 from kit.deploy.submission import Expected, read_rows, validate_submission
 from kit.errors import SubmissionError
 from kit.scoring.metrics import Metric, make_metric
@@ -78,18 +80,38 @@ def _read_answers(path: Path) -> tuple[tuple[str, str], dict[str, str], dict[str
 
 
 def _expected(submission: Path, header: tuple[str, str], truth: dict[str, str]) -> Expected:
-    """What the answers make of a submission's header: labels, or a probability of each class."""
-    columns = next(read_rows(submission, submission))
-    classes = sorted({*truth.values(), *(columns[1:] if len(columns) > 2 else ())}, key=_in_order)
+    """What the answers make of a submission: labels, or probabilities of every class or of the second of two.
+
+    A label that the answers do not have is a wrong one, unless it is one of theirs in another spelling.
+    """
+    rows = read_rows(submission, submission)
+    columns = next(rows)
+    answered = set(truth.values())
     if len(columns) > 2:
-        unknown = sorted(set(truth.values()) - set(columns[1:]))
-        if unknown:
+        if unknown := sorted(answered - set(columns[1:])):
             raise SubmissionError(
                 f"{submission}: the header is {','.join(columns)[:200]!r}, which lacks the classes "
                 f"{', '.join(unknown[:5])} of the answers; expected a column a class"
             )
-        return Expected((header[0], *columns[1:]), frozenset(truth), tuple(classes), wants_probabilities=True)
-    return Expected(header, frozenset(truth), tuple(classes))
+        classes = tuple(sorted(columns[1:], key=_in_order))
+        return Expected((header[0], *columns[1:]), frozenset(truth), classes, wants_probabilities=True)
+    given = {row[1] for row in rows if len(row) == 2}
+    if len(answered) == 2 and any(map(is_fraction, given)):
+        return Expected(header, frozenset(truth), tuple(sorted(answered, key=_in_order)), wants_probabilities=True)
+    others = given - answered
+    misspelt = {label for label in others if _same(label, answered)}
+    return Expected(header, frozenset(truth), tuple(sorted(answered | (others - misspelt), key=_in_order)))
+
+
+def _same(label: str, answered: set[str]) -> bool:
+    """Whether a label is one of the answers' but for how it is written, as ``3.0``, `` 3`` and ``Cat`` are."""
+    plain = {_plain(answer) for answer in answered}
+    return _plain(label) in plain or not label.strip()
+
+
+def _plain(label: str) -> str:
+    text = label.strip().casefold()
+    return re.sub(r"\.0+$", "", text) if re.fullmatch(r"-?\d+\.0+", text) else text
 
 
 def _in_order(label: str) -> tuple[float, str]:
@@ -108,6 +130,8 @@ def _read_probabilities(path: Path, expected: Expected) -> tuple[list[str], np.n
     probabilities = np.zeros((len(body), len(expected.labels)))
     if expected.wants_probabilities:
         probabilities[:, expected.classes_asked_for] = [[float(text) for text in row[1:]] for row in body]
+        if len(expected.header) == 2:  # the second of two classes alone
+            probabilities[:, 0] = 1 - probabilities[:, 1]
     else:
         probabilities[np.arange(len(body)), [expected.labels.index(row[1]) for row in body]] = 1
     return [row[0] for row in body], probabilities

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.data.images import LabelValue, TextFile, decode_labels
+from kit.data.sample import is_fraction
 from kit.errors import SubmissionError
 from kit.files import replacing
 
@@ -65,15 +66,8 @@ def expected_submission(
             f"{sample.name}: the ids are not the test set's: {problems}; sample and test file do not belong together: "
             "put those of one competition there, or move the sample away"
         )
-    one_probability = len(labels) == 2 and len(first) == 2 and any(_is_fraction(row[1]) for row in body if len(row) > 1)
+    one_probability = len(labels) == 2 and len(first) == 2 and any(is_fraction(row[1]) for row in body if len(row) > 1)
     return Expected(tuple(first), known, labels, len(first) > 2 or one_probability)
-
-
-def _is_fraction(text: str) -> bool:
-    try:
-        return 0 < float(text) < 1
-    except ValueError:
-        return False
 
 
 def write_submission(path: Path, ids: np.ndarray, probabilities: np.ndarray, expected: Expected) -> Counter[str]:

@@ -59,6 +59,7 @@ def _render(run: Path, recipe: dict[str, Any], metrics: dict[str, Any], **parts:
             recipe=recipe,
             metrics=metrics,
             show=make_metric(metrics["metric"]).show,
+            show_spread=make_metric(metrics["metric"]).show_spread,
             scores=_score_rows(metrics),
             **parts,
         )

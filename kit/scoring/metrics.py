@@ -36,6 +36,9 @@ class Metric:
     def show(self, figure: float) -> str:
         return f"{100 * figure:.2f} %" if self.is_share else f"{figure:.4f}"
 
+    def show_spread(self, deviation: float) -> str:
+        return f"{100 * deviation:.2f} points" if self.is_share else f"{deviation:.4f}"
+
 
 def make_metric(spec: str) -> Metric:
     """The metric that a spec such as ``accuracy`` or ``top_k_accuracy(5)`` names."""
@@ -125,14 +128,17 @@ def roc_auc() -> Metric:
 
 @METRICS.register
 def log_loss() -> Metric:
-    """Mean negative log probability of the right class, in nats; the lower the better."""
+    """Mean negative log probability of the right class, in nats; the lower the better.
+
+    Probabilities count as at least 1e-15, as on Kaggle.
+    """
     return Metric(mean_log_loss, higher_is_better=False, needs_probabilities=True)
 
 
 def mean_log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """scikit-learn's log_loss warns about float32 rows whose sum is off by rounding, so this is the formula itself."""
     true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(true, np.finfo(np.float32).tiny)).mean())
+    return float(-np.log(np.maximum(true, 1e-15)).mean())
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray, metric: str = "accuracy") -> dict[str, Any]:

@@ -71,15 +71,34 @@ class LogFile(Listener):
         self._line(" ".join(f"{name}={value:.6g}" for name, value in asdict(epoch).items()))
 
 
-def _averaged_repeats(out_of_fold: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """One entry a row, with its mean probabilities, where repeated folds validated it several times."""
-    ids, first, entry = np.unique(out_of_fold["ids"], return_index=True, return_inverse=True)
-    if len(ids) == len(entry):
-        return out_of_fold
-    total = np.zeros((len(ids), out_of_fold["probabilities"].shape[1]), np.float32)
-    np.add.at(total, entry, out_of_fold["probabilities"])
-    mean = total / np.bincount(entry)[:, np.newaxis]
-    return {"ids": ids, "labels": out_of_fold["labels"][first], "probabilities": mean}
+def _by_repeat(out_of_fold: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Repeated folds validate a row several times: one set of rows for each time, in the order of the folds."""
+    _, row = np.unique(out_of_fold["ids"], return_inverse=True)
+    order = np.argsort(row, kind="stable")
+    first = np.searchsorted(row[order], np.arange(row.max() + 1))
+    repeat = np.empty(len(row), np.int64)
+    repeat[order] = np.arange(len(row)) - first[row[order]]
+    return [{name: values[repeat == n] for name, values in out_of_fold.items()} for n in range(repeat.max() + 1)]
+
+
+def _mean_over_repeats(repeats: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """One entry a row, with the mean of the probabilities that it got."""
+    ids = np.unique(np.concatenate([part["ids"] for part in repeats]))
+    total = np.zeros((len(ids), repeats[0]["probabilities"].shape[1]), np.float32)
+    count, labels = np.zeros((len(ids), 1), np.float32), np.zeros(len(ids), np.int64)
+    for part in repeats:
+        row = np.searchsorted(ids, part["ids"])
+        total[row] += part["probabilities"]
+        count[row] += 1
+        labels[row] = part["labels"]
+    return {"ids": ids, "labels": labels, "probabilities": total / count}
+
+
+def _mean_score(scores: list[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of each figure: of one model an image, as without repeats, and not of several that vote."""
+    return {name: np.mean([each[name] for each in scores], axis=0).tolist() for name in scores[0]} | {
+        "rows": scores[0]["rows"]
+    }
 
 
 def _averaged_test(predictions: list[dict[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -122,14 +141,19 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
         name: np.concatenate([arrays[f"validation_{name}"] for arrays in predictions])
         for name in ("ids", "labels", "probabilities")
     }
-    out_of_fold = _averaged_repeats(out_of_fold)
-    total = score(out_of_fold["probabilities"], out_of_fold["labels"], metric)
+    repeats = _by_repeat(out_of_fold)
+    total = _mean_score([score(part["probabilities"], part["labels"], metric) for part in repeats])
+    of_repeats = ""
+    if len(repeats) > 1:
+        out_of_fold = _mean_over_repeats(repeats)
+        metrics["averaged_over_repeats"] = score(out_of_fold["probabilities"], out_of_fold["labels"], metric)
+        of_repeats = f"mean of {len(repeats)} repeats, "
     fold_scores = [fold["validation"]["score"] for fold in scores]
     if test := _averaged_test(predictions):
         metrics["test"] = {**score(*test, metric), "selected": False}
     metrics |= {
         "score": total["score"],
-        "scored_on": f"out of fold, {len(trained)} of {folds} folds",
+        "scored_on": f"out of fold, {of_repeats}{len(trained)} of {folds} folds",
         "out_of_fold": {**total, "selected": any(fold["validation"]["selected"] for fold in scores)},
         "fold_scores": fold_scores,
         "fold_mean": float(np.mean(fold_scores)),

@@ -135,12 +135,16 @@ def test_a_sample_with_a_column_a_class_sets_classes_and_metric() -> None:
 
 
 def test_labels_that_were_saved_as_floats() -> None:
-    for number in range(6):
+    for number in range(8):
         save_image(FILES / "images" / f"{number}.png", random_pixels(4, 4, 1, seed=number))
     write_csv(FILES / "labels.csv", ["name", "target"], [(number, f"{number % 2 + 3}.0") for number in range(6)])
     competition = open_competition("csv", FILES)
     assert competition.label_values == ("3", "4")
-    assert competition.load_test().ids.tolist() == ["0", "1", "2", "3", "4", "5"]  # named as in the table
+    assert competition.load_test().ids.tolist() == ["6", "7"]  # without a label, and named as in the table
+    for number in (6, 7):
+        (FILES / "images" / f"{number}.png").unlink()
+    with pytest.raises(DataError, match=r"files/images: there are no images without a label in it, expected those to"):
+        open_competition("csv", FILES).load_test()
 
 
 def test_the_file_of_an_id() -> None:

@@ -94,3 +94,19 @@ def test_bad_answers() -> None:
         score_submission(submission, submission, public=3)
     with pytest.raises(KitError, match=r"cannot read gone.csv as a CSV"):
         score_submission(submission, Path("gone.csv"))
+
+
+def test_one_probability_of_two_classes() -> None:
+    answers = write("answers.csv", ["a,0", "b,1", "c,1"])
+    submission = write("s.csv", ["a,0.25", "b,0.75", "c,0.5"])
+    scores = score_submission(submission, answers)
+    assert scores["metric"] == "log_loss"
+    assert scores["all"]["score"] == pytest.approx(-np.log([0.75, 0.75, 0.5]).mean())
+    assert score_submission(submission, answers, "roc_auc")["all"]["score"] == 1
+
+
+def test_a_class_that_the_answers_do_not_have_is_wrong_but_another_spelling_is_refused() -> None:
+    answers = write("answers.csv", ["a,cat", "b,dog"])
+    assert score_submission(write("s.csv", ["a,cat", "b,hen"]), answers)["all"]["score"] == 0.5
+    with pytest.raises(KitError, match="1 labels are not allowed, such as 'Dog'"):
+        score_submission(write("s.csv", ["a,cat", "b,Dog"]), answers)

@@ -16,7 +16,7 @@ import threading
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
@@ -72,8 +72,8 @@ class Tree(ABC):
         """How an error names a file: ``data/train/1.png``, or ``data/train.zip: train/1.png``."""
 
     @abstractmethod
-    def stamp(self) -> str:
-        """A digest that changes whenever a file may have changed, without reading one.
+    def stamp(self, names: Sequence[str] | None = None) -> str:
+        """A digest that changes whenever one of these files, or any file, may have changed; it reads none.
 
         Take it before reading: a change that comes between is then seen the next time.
         """
@@ -128,8 +128,9 @@ class _Part(Tree):
     def describe(self, name: str) -> str:
         return self._whole.describe(self._prefix + name)
 
-    def stamp(self) -> str:
-        return hashlib.sha256(f"{self._whole.stamp()} {self._prefix}".encode()).hexdigest()
+    def stamp(self, names: Sequence[str] | None = None) -> str:
+        inside = [self._prefix + name for name in (self.files if names is None else names)]
+        return hashlib.sha256(f"{self._whole.stamp(inside)} {self._prefix}".encode()).hexdigest()
 
 
 # --- directories ------------------------------------------------------------------------------------------
@@ -153,10 +154,11 @@ class _Directory(Tree):
     def describe(self, name: str) -> str:
         return str(self.path / name)
 
-    def stamp(self) -> str:
-        digest = hashlib.sha256(repr((str(self.path.resolve()), self.folders, self.ignored)).encode())
+    def stamp(self, names: Sequence[str] | None = None) -> str:
+        around = (self.folders, self.ignored) if names is None else ()
+        digest = hashlib.sha256(repr((str(self.path.resolve()), around)).encode())
         root = str(self.path)
-        for name in self.files:
+        for name in self.files if names is None else names:
             try:
                 status = os.stat(f"{root}/{name}")  # noqa: PTH116 - pathlib takes three times as long
             except OSError as error:
@@ -309,7 +311,7 @@ class _Archive(Tree):
     def describe(self, name: str) -> str:
         return f"{self.path}: {name}"
 
-    def stamp(self) -> str:
+    def stamp(self, names: Sequence[str] | None = None) -> str:
         status = os.fstat(self._file.fileno())
         seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
         return hashlib.sha256(repr(seen).encode()).hexdigest()
