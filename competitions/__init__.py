@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kit.data.images import Competition
+    from kit.data.images import Competition, Trained
 
 logger = logging.getLogger("kit")
 
@@ -83,23 +83,42 @@ def describe_competition(name: str) -> dict[str, Any]:
     }
 
 
-def open_competition(spec: str, data: Path | None = None) -> Competition:
+def open_competition(spec: str, data: Path | None = None, known: Trained | None = None) -> Competition:
     """Open the competition that a spec such as ``digits`` or ``cifar100(labels='coarse')`` names.
 
     Args:
         data: the directory or archive with its files; None looks in ``KIT_DATA``, then in ``data``.
+        known: what a trained model knows; an opener that takes it as a second parameter needs no training files.
 
     Raises:
         RecipeError: there is no such competition or option.
         DataError: its classes are read from files that are missing or wrong.
     """
+    from kit.data.images import Competition
+    from kit.errors import RecipeError
     from kit.registry import Registry, parse_spec
 
     name = parse_spec(spec)[0].name
     registry = Registry("competition")
     registry.add(name, find_competition(name))
-    opened = _open_own(name, registry.bind_one(spec), data) if name in _own() else registry.bind_one(spec)(data)
-    return dataclasses.replace(opened, spec=spec)
+    opener = registry.bind_one(spec)
+    opened = (_guarded(name, opener) if name in _own() else opener)(
+        *_own_arguments(find_competition(name), data, known)
+    )
+    if not isinstance(opened, Competition):
+        raise RecipeError(f"competition {name!r}: competition(data, /) gave {opened!r}, expected a Competition")
+    if name in _own():
+        load_train, load_test = _guarded(name, opened.load_train), _guarded(name, opened.load_test)
+        opened = dataclasses.replace(opened, load_train=load_train, load_test=load_test)
+    return dataclasses.replace(opened, spec=registry.canonical(spec))
+
+
+def _own_arguments(opener: Opener, data: Path | None, known: Trained | None) -> tuple[Any, ...]:
+    """What an opener takes before ``/``."""
+    import inspect
+
+    own = [p for p in inspect.signature(opener).parameters.values() if p.kind is inspect.Parameter.POSITIONAL_ONLY]
+    return (data, known)[: len(own)]
 
 
 def _built_in() -> list[str]:
@@ -133,28 +152,16 @@ def _run_own(path: Path, changed: int) -> Opener:
     try:
         specification.loader.exec_module(module)  # type: ignore[union-attr]
         opener: Opener = module.competition
-    except Exception as error:  # noqa: BLE001  the file may do anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the file may do anything
         raise RecipeError(
-            f"{path} cannot be used ({type(error).__name__}: {error}): expected a module that defines "
+            f"{path} cannot be used ({type(error).__name__}: {_one_line(error)}): expected a module that defines "
             "competition(data, /), such as 'kit new' writes"
         ) from None
     return opener
 
 
-def _open_own(name: str, opener: Opener, data: Path | None) -> Competition:
-    """Open a user's own competition, whose code may fail in any way, also later when it loads images."""
-    from kit.data.images import Competition
-    from kit.errors import RecipeError
-
-    opened = _guarded(name, opener)(data)
-    if not isinstance(opened, Competition):
-        raise RecipeError(f"{_own()[name]}: competition(data, /) gave {opened!r}, expected a Competition")
-    load_train, load_test = _guarded(name, opened.load_train), _guarded(name, opened.load_test)
-    return dataclasses.replace(opened, load_train=load_train, load_test=load_test)
-
-
 def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """One line that says what went wrong instead of a traceback through kit."""
+    """A user's own code may fail in any way: one line that says where, instead of a traceback through kit."""
     from kit.errors import KitError, RecipeError
 
     def call(*arguments: Any) -> Any:
@@ -162,13 +169,17 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments)
         except KitError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             line = error.__traceback__ and _last_line(error.__traceback__, _own().get(name))
             raise RecipeError(
-                f"competition {name!r} failed{line or ''} ({type(error).__name__}: {error}): mend its code"
+                f"competition {name!r} failed{line or ''} ({type(error).__name__}: {_one_line(error)}): mend its code"
             ) from error
 
     return call
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _last_line(trace: TracebackType, path: Path | None) -> str | None:

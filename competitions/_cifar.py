@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from kit.data.cache import Arrays, cached_arrays
 from kit.data.data_trees import data_set_root, find_table, open_data_tree
 from kit.data.images import Images, TextFile
-from kit.data.labelled_tables import TableLayout, open_table
+from kit.data.labelled_tables import TableLayout, load_unlabelled, open_table
 from kit.data.locate import data_directories
 from kit.data.picture_sets import Format, read_class_folders
 from kit.data.readers.cifar import write_batches
@@ -78,8 +79,17 @@ class DataSet:
         rows = len(arrays["pixels"])
         batch = np.repeat(np.arange(len(version.files(part))), arrays["batch_rows"])
         columns = {"batch": np.array(version.files(part))[batch]}
+        if "filenames" in arrays:
+            columns["file"] = np.asarray(arrays["filenames"])
         labels = arrays[self.columns[-1]]
         return Images(arrays["pixels"], np.arange(1, rows + 1), np.asarray(labels), columns), arrays
+
+    def test_is_labelled(self, data: Path | None) -> bool:
+        """All packagings have the labels but Kaggle's, with its table."""
+        if not self._has_pictures(data):
+            return True
+        with open_data_tree(data_set_root(self.name, data), _ARCHIVES, _FOLDERS) as tree:
+            return find_table(tree, *_LABELS) is None
 
     def sample(self, data: Path | None) -> TextFile | None:
         if not self._has_pictures(data):
@@ -131,8 +141,8 @@ class DataSet:
                     raise DataError(f"{root}: there is no folder {part} in it; expected train or train1 .. and test")
                 images, _ = read_class_folders(tree, folds, _PICTURES, self.classes)
         if is_table:
-            table = open_table(TableLayout(root), _PICTURES, self.classes)
-            images = table.train if part == "train" else table.load_test(_PICTURES)
+            load = cache(lambda: open_table(TableLayout(root), _PICTURES, self.classes))
+            images = load().train if part == "train" else load_unlabelled(TableLayout(root), load, _PICTURES)
         if images.pixels.shape[1:] != SHAPE:
             height, width = images.pixels.shape[1:3]
             raise DataError(f"{root}: received images of {width}x{height} pixels, expected 32x32")

@@ -63,6 +63,7 @@ def competition(data: Path | None, /) -> Competition:
         image_shape=SHAPE,
         load_train=load_train,
         load_test=load_test,
+        test_is_labelled=CIFAR10.test_is_labelled(data),
         sample_submission=CIFAR10.sample(data),
         id_column="id",
         target_column="label",

@@ -84,6 +84,7 @@ def competition(data: Path | None, /, labels: Literal["fine", "coarse"] = "fine"
         image_shape=SHAPE,
         load_train=load_train,
         load_test=load_test,
+        test_is_labelled=CIFAR100.test_is_labelled(data),
         sample_submission=CIFAR100.sample(data),
         target_column="label",
         data=data_root(data),

@@ -13,12 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from competitions._recipes import STARTING_POINTS
+from competitions._own_files import STARTING_POINTS, of_own_files
 from kit.data.data_trees import data_set_root
-from kit.data.images import Competition
-from kit.data.labelled_tables import TableLayout, open_table
+from kit.data.images import Competition, Trained
+from kit.data.labelled_tables import TableLayout, load_unlabelled, open_layout, open_table
 from kit.data.picture_sets import Format
-from kit.data.sample import asked_by
+from kit.data.sample import read_sample
 
 NAME = "csv"
 RECIPES = STARTING_POINTS
@@ -26,6 +26,7 @@ RECIPES = STARTING_POINTS
 
 def competition(
     data: Path | None,
+    known: Trained | None = None,
     /,
     image_size: int | tuple[int, int] | None = None,
     channels: int | None = None,
@@ -38,19 +39,21 @@ def competition(
     label_column: str | None = None,
 ) -> Competition:
     """Images of different sizes need ``image_size``. What is not named is found by its usual name."""
-    root = data_set_root(NAME, data)
+    root, kind = data_set_root(NAME, data), Format.of(image_size, channels, fit)
     layout = TableLayout(root, table, train_images, test_images, id_column, label_column)
-    opened = open_table(layout, Format.of(image_size, channels, fit))
-    height, width, depth = opened.train.pixels.shape[1:]
-    return Competition(
-        name=NAME,
-        title=f"{root.name}: {len(opened.classes)} classes",
-        label_values=opened.classes,
-        class_names=opened.classes,
-        image_shape=(height, width, depth),
-        load_train=lambda: opened.train,
-        load_test=cache(lambda: opened.load_test(Format((height, width), depth, fit))),
-        **asked_by(opened.sample, metric, opened.classes, opened.id_column, opened.label_column),
-        data=root,
-        recipes=RECIPES,
+    load = cache(lambda: open_table(layout, kind))
+    if known is None:
+        found = load()
+        known = Trained(found.classes, found.train.pixels.shape[1:], found.id_column, found.label_column)
+    with open_layout(layout) as tree:
+        sample = read_sample(tree)
+    height, width, depth = known.image_shape
+    return of_own_files(
+        NAME,
+        root,
+        known,
+        sample,
+        metric,
+        load_train=lambda: load().train,
+        load_test=lambda: load_unlabelled(layout, load, Format((height, width), depth, fit)),
     )

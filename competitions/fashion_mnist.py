@@ -51,6 +51,7 @@ def competition(data: Path | None, /, labels: Literal[5, 10] = 5) -> Competition
         image_shape=SHAPE,
         load_train=lambda: load_train(data, labels),
         load_test=lambda: load_test(data, labels),
+        test_is_labelled=labels == 10 or find_file(NAME, data, TEST_FILE) is None,
         sample_submission=find_text(NAME, data, "sample_submission.csv"),
         data=data_root(data),
         prepare=lambda directory: prepare(directory, data),
@@ -183,6 +184,11 @@ def prepare(directory: Path, data: Path | None = None) -> list[Path]:
     for path in written:
         if path.exists():
             raise DataError(f"{path} exists and is never overwritten: move it away, or choose another --out")
+    if data is not None and not _find_original(data, "train", "images"):
+        raise DataError(
+            f"{data}: the original train-{_IDX['images']} (or .gz) is not in it, expected the four original files to "
+            "prepare the competition's from; without --data they are downloaded"
+        )
     if _find_original(data, "train", "images"):
         parts = [_original(data, part, labels=10) for part in ("train", "t10k")]
         (train_pixels, train_classes), (test_pixels, test_classes) = ((p.pixels[..., 0], p.labels) for p in parts)

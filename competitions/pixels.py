@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from competitions._recipes import STARTING_POINTS
+from competitions._own_files import STARTING_POINTS, of_own_files
 from kit.data.cache import Arrays, cached_arrays, cached_tree
 from kit.data.data_trees import data_set_root, disk_path, find_table, open_data_tree
-from kit.data.images import Competition, Images
+from kit.data.images import Competition, Images, Trained
 from kit.data.labelled_tables import class_indices, whole_numbers
 from kit.data.picture_sets import natural_order
 from kit.data.readers.tables import write_pixel_table
-from kit.data.sample import Sample, asked_by, read_sample, refuse_repeated
+from kit.data.sample import Sample, read_sample, refuse_repeated
 from kit.errors import DataError
 
 NAME = "pixels"
@@ -35,6 +35,7 @@ _NOTHING = re.compile(r"(?!)")
 
 def competition(
     data: Path | None,
+    known: Trained | None = None,
     /,
     label_column: str = "label",
     id_column: str = "id",
@@ -45,19 +46,21 @@ def competition(
     root = data_set_root(NAME, data)
     with open_data_tree(root, _TABLES, _NOTHING) as tree:
         sample = read_sample(tree)
+    if id_column == "id" and sample is not None:
+        id_column = sample.id_column
     columns = (label_column, id_column, channels)
-    train, classes = _load_train(root, columns, sample)
-    return Competition(
-        name=NAME,
-        title=f"{root.name}: {len(classes)} classes",
-        label_values=classes,
-        class_names=classes,
-        image_shape=train.pixels.shape[1:],
-        load_train=lambda: train,
-        load_test=cache(lambda: _load_test(root, columns, sample)),
-        **asked_by(sample, metric, classes, id_column, label_column),
-        data=root,
-        recipes=RECIPES,
+    load = cache(lambda: _load_train(root, columns, sample))
+    if known is None:
+        train, classes = load()
+        known = Trained(classes, train.pixels.shape[1:], id_column, label_column)
+    return of_own_files(
+        NAME,
+        root,
+        known,
+        sample,
+        metric,
+        load_train=lambda: load()[0],
+        load_test=lambda: _load_test(root, columns, sample),
     )
 
 

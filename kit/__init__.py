@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 from kit.version import __version__
 
 if TYPE_CHECKING:
-    from kit.api import export, open_competition, predict, train
+    from competitions import open_competition
+    from kit.api import export, predict, train
     from kit.errors import KitError
 
 __all__ = ["KitError", "__version__", "export", "open_competition", "predict", "train"]
 
-_HOME = {"KitError": "kit.errors"} | dict.fromkeys(("export", "open_competition", "predict", "train"), "kit.api")
+_HOME = {"KitError": "kit.errors", "open_competition": "competitions"} | dict.fromkeys(
+    ("export", "predict", "train"), "kit.api"
+)
 
 
 def _find_competitions() -> None:

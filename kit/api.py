@@ -1,4 +1,4 @@
-"""What the command line and notebooks call: train, export, predict. Here names of competitions meet the rest."""
+"""What the command line and notebooks call: train, export, predict, report."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from competitions import open_competition as open_competition  # also for notebooks
 from kit.errors import DataError, ModelFileError, RecipeError, RunError
+from kit.opening import (
+    StrPath,
+    load_training_images,
+    open_for_model,
+    open_task,
+    resolve_recipe,
+    saved_competition,
+    saved_data,
+    training_images,
+)
 from kit.training.events import Broadcast, Listener
 from kit.training.runs import FoldDirectory, RunDirectory, newest_run
 from kit.version import __version__
 
 if TYPE_CHECKING:
-    from kit.data.audit import Audit
     from kit.data.folds import Fold
     from kit.data.images import Competition, Images
     from kit.deploy.export import Exported
     from kit.training.recipe import Recipe
 
 logger = logging.getLogger("kit")
-
-StrPath = str | os.PathLike[str]
 
 _NOTHING_TRAINED = (
     "the run {} has no scored model: its training was cut off before its end (log.txt and history.csv in it say "
@@ -77,14 +83,15 @@ def train(
     Raises:
         KitError: something that the caller can mend; raised before any file is written where possible.
     """
-    from kit.data.folds import make_split, separated_duplicates
-    from kit.data.sample import refuse_repeated
+    from kit.data.folds import make_split, separated_duplicates, shared_images
     from kit.training.recipe import model_name
     from kit.training.session import interruptible, train_run
     from kit.training.summary import run_context
     from kit.training.switches import resolve_switches
     from kit.training.trainer import Task
 
+    if folds is not None and changes.get("split") is not None:
+        raise RecipeError("split and folds both say how to split: give one of them")
     changes["split"] = _split_spec(folds, repeats, group) or changes.get("split")
     _check_changes(changes)
     task = open_task(competition, data, labels=labels, image_size=image_size)
@@ -93,11 +100,11 @@ def train(
     _check_fold(fold, split.num_folds, plan.split)
     switches = resolve_switches(plan.precision)
     _check_buildable(plan, task)
-    images = task.load_train()
-    refuse_repeated(images.ids, f"{task.name}, training images")
+    images = load_training_images(task)
     parts = split.make_folds(images, plan.seed)
     _check_fold(fold, len(parts), plan.split)
-    for line in (*images.notes, separated_duplicates(images, parts)):
+    test = _labelled_test(task, parts)
+    for line in (*images.notes, separated_duplicates(images, parts), test and shared_images(images, test)):
         if line:
             logger.warning(line)
 
@@ -109,7 +116,7 @@ def train(
         for number in (range(len(parts)) if fold is None else [fold])
     ]
     with interruptible() as interrupt:  # the export too: TensorFlow would answer an interrupt with a SystemError
-        train_run(run, images, tasks, Broadcast(listener or Listener(), interrupt), _labelled_test(task, parts))
+        train_run(run, images, tasks, Broadcast(listener or Listener(), interrupt), test)
         export(run)
     return run
 
@@ -128,6 +135,10 @@ def _split_spec(folds: int | StrPath | None, repeats: int | None, group: str | N
     if folds is None or not isinstance(folds, int):
         if repeats is not None or group is not None:
             raise RecipeError("repeats and group need a number of folds, such as folds 5")
+        if folds is not None and not Path(folds).exists():
+            raise RecipeError(
+                f"folds is {os.fspath(folds)!r}, expected a whole number, or a CSV of id,fold that is there"
+            )
         return None if folds is None else f"folds_file({os.fspath(folds)!r})"
     if repeats is None:
         return with_options(f"stratified_kfold({folds})", group=group)
@@ -145,61 +156,17 @@ def _check_fold(fold: int | None, num_folds: int | None, split: str) -> None:
 
 def _labelled_test(competition: Competition, folds: Sequence[Fold]) -> Images | None:
     """The competition's test images where their labels are known and the split holds out no test rows itself."""
-    if all(len(fold.test) for fold in folds):
+    if not competition.test_is_labelled or all(len(fold.test) for fold in folds):
         return None
     try:
         test = competition.load_test()
-    except DataError:  # people may train before they have the test files
+    except DataError as error:  # people may train before they have the test files
+        logger.warning("the test images are not scored: %s", error)
         return None
-    return test if test.labels is not None else None
-
-
-def open_task(
-    competition: str, data: StrPath | None = None, *, labels: str | int | None = None, image_size: int | None = None
-) -> Competition:
-    """Open a competition by its spec, with options that the command line has words of their own for."""
-    from kit.registry import with_options
-
-    if isinstance(labels, str) and labels.isdecimal():  # as the command line has it
-        labels = int(labels)
-    spec = with_options(competition, labels=labels, image_size=image_size)
-    return open_competition(spec, Path(data) if data is not None else None)
-
-
-def resolve_recipe(competition: Competition, name: str | None, changes: dict[str, Any]) -> Recipe:
-    """The recipe that a name and changes to it make, checked in every field.
-
-    Raises:
-        RecipeError: anything in it that does not exist or does not fit.
-    """
-    from kit.registry import unknown_name
-    from kit.training.recipe import Recipe, model_name
-
-    changes = {field: value for field, value in changes.items() if value is not None}
-    if name is None:
-        model = changes.pop("model", competition.default_model)
-        base = {**competition.recipes.get(model_name(model), {})}
-        if model != model_name(model) or not base:  # else the bare name means the model as its recipe has it
-            base["model"] = model
-    elif name in competition.recipes:
-        base = dict(competition.recipes[name])
-    elif Path(name).is_file():
-        base = _recipe_from_file(Path(name), competition)
-    else:
-        valid = [*competition.recipes, "or the path of a recipe.json"]
-        raise RecipeError(unknown_name(f"recipe of {competition.name}", name, valid))
-    return Recipe.from_dict({"metric": competition.metric, **base, "competition": competition.spec, **changes})
-
-
-def _recipe_from_file(path: Path, competition: Competition) -> dict[str, Any]:
-    try:
-        recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
-        of = recipe["competition"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise RecipeError(f"{path} is not a recipe.json of a run") from None
-    if of != competition.spec:
-        raise RecipeError(f"{path} is a recipe of {of}, expected one of {competition.spec}")
-    return dict(recipe)
+    if test.pixels.shape[1:] != competition.image_shape:
+        logger.warning("the test images are not scored: they are %s", test.pixels.shape[1:])
+        return None
+    return test
 
 
 def _check_buildable(recipe: Recipe, competition: Competition) -> None:
@@ -242,8 +209,8 @@ def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs")
     from kit.training.trainer import load_predictor
 
     saved = run.read_recipe()
-    competition = _saved_competition(saved)
-    images = _training_images(saved, competition)
+    competition = saved_competition(saved)
+    images = training_images(saved, competition)
     exported = [
         export_onnx(
             load_predictor(fold, saved["recipe"]["keep"]),
@@ -256,42 +223,6 @@ def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs")
     if not exported:
         raise RunError(_NOTHING_TRAINED.format(run.path))
     return exported
-
-
-def _saved_competition(saved: dict[str, Any]) -> Competition:
-    """The competition of a run, on the files where the run found them, or on those that KIT_DATA has now."""
-    data = _saved_data(saved, "set KIT_DATA to where they are now")
-    return open_competition(saved["recipe"]["competition"], data)
-
-
-def _training_images(saved: dict[str, Any], competition: Competition) -> Images:
-    """The images that a run was trained on.
-
-    Raises:
-        RunError: the images there are others.
-    """
-    from kit.training.summary import images_hash
-
-    images = competition.load_train()
-    if images_hash(images) != saved["images"]["hash"]:
-        raise RunError(
-            f"the {competition.name} images are not those that this run was trained on: put those back into "
-            f"{saved['data']}"
-        )
-    return images
-
-
-def _saved_data(saved: dict[str, Any], fix: str) -> Path | None:
-    """Where a run found its data; None, which is where data is looked for by default, if KIT_DATA replaces it.
-
-    Raises:
-        DataError: it is gone, and nothing replaces it. Other data must not be taken for it.
-    """
-    if saved["data"] is None or Path(saved["data"]).exists():
-        return saved["data"] and Path(saved["data"])
-    if not os.environ.get("KIT_DATA"):
-        raise DataError(f"this run was trained on the files in {saved['data']}, which is gone: {fix}")
-    return None
 
 
 def _model_card(fold: FoldDirectory, competition: Competition, saved: dict[str, Any]) -> Any:
@@ -370,11 +301,12 @@ def predict(
     loaded = [load_model(file, provider) for file in files]
     directory = Path(data) if data is not None else None
     if directory is None and isinstance(sources[0], RunDirectory):
-        directory = _saved_data(sources[0].read_recipe(), "name their directory with --data")
-    competition = open_competition(loaded[0].card.competition, directory)
+        directory = saved_data(sources[0].read_recipe(), "name their directory with --data")
+    card = loaded[0].card
+    competition = open_for_model(card, directory)
     images = competition.load_test()
     header = (competition.id_column, competition.target_column)
-    expected = expected_submission(header, images.ids, loaded[0].card.label_values, competition.sample_submission)
+    expected = expected_submission(header, images.ids, card.label_values, competition.sample_submission)
     probabilities = predict_probabilities(loaded, images.pixels)
     counts = write_submission(Path(out), images.ids, probabilities, expected)
     return Prediction(Path(out), len(images), counts, tuple(files), loaded[0].provider)
@@ -403,113 +335,9 @@ def report(run: RunDirectory | StrPath | None = None, out: StrPath | None = None
 
     run = _open_run(run, Path(runs))
     saved = run.read_recipe()
-    competition = _saved_competition(saved)
-    images = _training_images(saved, competition)
+    competition = saved_competition(saved)
+    images = training_images(saved, competition)
     return write_report(run, competition, images, Path(out) if out else run.path / "report.html")
-
-
-def check(
-    competition: str,
-    data: StrPath | None = None,
-    *,
-    labels: str | int | None = None,
-    image_size: int | None = None,
-    near: float = 0.0,
-) -> Audit:
-    """Look for what spoils a training or its score: duplicates, conflicting labels, leaks, uneven classes.
-
-    Args:
-        near: also count pairs of images that differ by at most this many grey levels (root mean square).
-    """
-    from kit.data.audit import audit
-
-    task = open_task(competition, data, labels=labels, image_size=image_size)
-    train = task.load_train()
-    try:
-        test = task.load_test()
-    except DataError as error:  # the training images are worth a check without them
-        train = replace(train, notes=(*train.notes, f"the test images were not checked: {error}"))
-        test = None
-    return audit(train, test, task.class_names, near)
-
-
-def folds(
-    competition: str,
-    out: StrPath,
-    folds: int = 5,
-    *,
-    group: str | None = None,
-    near: float = 0.0,
-    seed: int = 0,
-    data: StrPath | None = None,
-    labels: str | int | None = None,
-    image_size: int | None = None,
-) -> list[int]:
-    """Deal the training images into stratified folds and write them as a CSV of ``id,fold``.
-
-    Returns:
-        The number of images of each fold.
-    """
-    import numpy as np
-
-    from kit.data.folds import make_split, write_folds_file
-    from kit.registry import with_options
-
-    split = make_split(with_options("stratified_kfold", folds=folds, group=group, near=near or None))
-    images = open_task(competition, data, labels=labels, image_size=image_size).load_train()
-    hand = np.empty(len(images), np.int64)
-    parts = split.make_folds(images, seed)
-    for number, part in enumerate(parts):
-        hand[part.validation] = number
-    write_folds_file(Path(out), images.ids, hand)
-    return [len(part.validation) for part in parts]
-
-
-def score(submission: StrPath, answers: StrPath, metric: str | None = None, public: float = 0.3) -> dict[str, Any]:
-    """Score a submission against held-out answers; see :func:`kit.deploy.leaderboard.score_submission`."""
-    from kit.deploy.leaderboard import score_submission
-
-    return score_submission(Path(submission), Path(answers), metric, public)
-
-
-def prepare(competition: str, out: StrPath | None = None, data: StrPath | None = None) -> list[Path]:
-    """Write a competition's files from the public data set behind it, with the test answers in a file of their own.
-
-    Raises:
-        DataError: there is no such data set, or no network.
-    """
-    task = open_task(competition, data)
-    if task.prepare is None:
-        raise RecipeError(f"there is no public data set to make files of {task.name} from: bring its own files")
-    return task.prepare(Path(out) if out else Path("data") / task.name)
-
-
-def new_competition(name: str) -> list[Path]:
-    """Write a commented competition module and its test into the working directory's ``competitions``.
-
-    Raises:
-        RecipeError: the name is taken, or is no name of a Python module.
-    """
-    import importlib.resources
-
-    from competitions import OWN_DIRECTORY, competition_names
-    from kit.files import write_text
-
-    if not (name.isidentifier() and name.islower() and not name.startswith(("_", "test_"))):
-        raise RecipeError(f"competition name {name!r}: expected lower-case letters, digits and _, such as leaf_disease")
-    written = {
-        OWN_DIRECTORY / f"{name}.py": "competition.txt",
-        OWN_DIRECTORY / f"test_{name}.py": "test_competition.txt",
-    }
-    for path in written:
-        if path.exists():
-            raise RecipeError(f"{path} exists and is never overwritten: choose another name")
-    if name in competition_names():
-        raise RecipeError(f"there is a competition {name!r} already: choose another name")
-    templates = importlib.resources.files("kit.data") / "templates"
-    for path, template in written.items():
-        write_text(path, (templates / template).read_text(encoding="utf-8").replace("NAME", name))
-    return list(written)
 
 
 def _open_run(run: RunDirectory | StrPath | None, runs: Path) -> RunDirectory:

@@ -136,6 +136,15 @@ class Registry:
             raise RecipeError(f"{self.kind} {text!r} has {len(stages)} stages joined by |, expected one name")
         return stages[0]
 
+    def canonical(self, text: str) -> str:
+        """A spec of one stage without the options that are set to their defaults, and with names for all others."""
+        (spec,) = parse_spec(text)
+        options = option_parameters(self[spec.name])
+        bound = inspect.Signature(options).bind(*spec.args, **spec.kwargs).arguments
+        return with_options(
+            spec.name, **{p.name: bound[p.name] for p in options if p.name in bound and bound[p.name] != p.default}
+        )
+
     def _bind_stage(self, spec: Spec, text: str) -> Callable[..., Any]:
         function = self[spec.name]
         options = option_parameters(function)

@@ -57,12 +57,14 @@ def tiny_competition() -> Competition:
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Competition:
     """The tiny competition, under its name in kit's own functions."""
-    import kit.api
+    import kit.opening
 
     competition = tiny_competition()
-    real = kit.api.open_competition
+    real = kit.opening.open_competition
     monkeypatch.setattr(
-        kit.api, "open_competition", lambda spec, data=None: competition if spec == "tiny" else real(spec, data)
+        kit.opening,
+        "open_competition",
+        lambda spec, data=None, known=None: competition if spec == "tiny" else real(spec, data),
     )
     return competition
 

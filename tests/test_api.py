@@ -15,6 +15,7 @@ import pytest
 
 import kit
 import kit.api
+import kit.opening
 from competitions.cifar100 import COARSE
 from kit.data.images import Competition
 from kit.deploy.model_file import load_model
@@ -126,11 +127,11 @@ def test_export_and_report_want_the_images_of_the_run(tiny: Competition) -> None
 def test_predict_looks_where_the_run_found_its_data(tiny: Competition, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     asked = []
 
-    def open_tiny(spec: str, data: Path | None = None) -> Competition:
+    def open_tiny(spec: str, data: Path | None = None, known: object = None) -> Competition:
         asked.append(data)
         return replace(tiny, data=data and data.resolve())
 
-    monkeypatch.setattr(kit.api, "open_competition", open_tiny)
+    monkeypatch.setattr(kit.opening, "open_competition", open_tiny)
     (tmp_path / "mine").mkdir()
     run = kit.train("tiny", epochs=1, data="mine")
     asked.clear()
@@ -199,6 +200,7 @@ def test_labelled_test_images_are_scored_once_and_change_nothing(tiny: Competiti
     without = kit.train("tiny", split="holdout_80_20", epochs=2)
     assert "test" not in without.read_metrics()
     object.__setattr__(tiny, "load_test", lambda: striped_images(30, seed=1))
+    object.__setattr__(tiny, "test_is_labelled", True)
     run = kit.train("tiny", split="holdout_80_20", epochs=2)
     assert run.read_metrics()["test"]["rows"] == 30
     assert run.read_metrics()["validation"] == without.read_metrics()["validation"]

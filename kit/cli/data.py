@@ -30,10 +30,10 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Look for duplicates, conflicting labels, test images in the training set, uneven classes, odd pixel values."""
-    from kit import api
+    from kit import data_tools
 
     with reading_shown(sys.stderr):
-        found = api.check(competition, data, labels=labels, image_size=image_size, near=near)
+        found = data_tools.check(competition, data, labels=labels, image_size=image_size, near=near)
     if as_json:
         return print_json(found.to_dict())
     _print_audit(found)
@@ -46,13 +46,13 @@ def prepare(
     data: Data = None,
 ) -> None:
     """Write a competition's files from the public data set, which is downloaded if --data does not have it."""
-    from kit import api
+    from kit import data_tools
     from kit.cli.quiet import import_keras_quietly
 
     if data is None:
         import_keras_quietly()  # downloads come through Keras
     with reading_shown(sys.stderr):
-        for path in api.prepare(competition, out, data):
+        for path in data_tools.prepare(competition, out, data):
             typer.echo(path)
 
 
@@ -70,10 +70,10 @@ def folds(
     image_size: ImageSize = None,
 ) -> None:
     """Deal the training images into stratified folds, duplicates together, for 'kit train --folds FILE'."""
-    from kit import api
+    from kit import data_tools
 
     with reading_shown(sys.stderr):
-        sizes = api.folds(
+        sizes = data_tools.folds(
             competition, out, folds, group=group, near=near, seed=seed, data=data, labels=labels, image_size=image_size
         )
     typer.echo(f"folds   {', '.join(f'{size:,}' for size in sizes)} images")
@@ -93,10 +93,10 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score a submission against held-out answers, as the public and the private leaderboard would."""
-    from kit import api
+    from kit import data_tools
     from kit.scoring.metrics import make_metric
 
-    scores = api.score(submission, answers, metric, public)
+    scores = data_tools.score(submission, answers, metric, public)
     if as_json:
         return print_json(scores)
     show = make_metric(scores["metric"]).show

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from kit.cli.format import print_json, print_table
+from kit.cli.options import Json
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_RUNS = Path("runs")
 
 
@@ -129,9 +129,9 @@ def competitions(
 
 def new(name: Annotated[str, typer.Argument(help="The competition's name, such as leaf_disease.")]) -> None:
     """Write a competition module of your own, with its test, into competitions/."""
-    from kit import api
+    from kit import data_tools
 
-    module, test = api.new_competition(name)
+    module, test = data_tools.new_competition(name)
     typer.echo(f"wrote  {module}  change it to how your files are")
     typer.echo(f"wrote  {test}  run it with: python -m pytest {test.parent}")
     typer.echo(f"next   kit train {name} --data DIRECTORY   (this runs the code in {module})")

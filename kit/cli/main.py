@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import logging
+import signal
 import sys
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from kit.cli import data, deploy, listings, report, train
 from kit.version import __version__
@@ -55,8 +57,15 @@ def main() -> None:
     from kit.errors import KitError
 
     _show_warnings()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # unwinds, so that no scratch is left behind
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except TyperException as error:
+        if len(sys.argv) > 1 and (line := " ".join(error.format_message().split())):
+            print(f"kit: {line} (--help tells more)", file=sys.stderr)
+        else:
+            error.show()  # type: ignore[attr-defined]  # the help
+        sys.exit(2)
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         sys.exit(2)
@@ -69,7 +78,7 @@ def main() -> None:
         if stop.code == 130:  # Typer makes this of a Ctrl-C, without a word
             print("kit: interrupted", file=sys.stderr)
         raise
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         print("kit: interrupted", file=sys.stderr)
         sys.exit(130)
 

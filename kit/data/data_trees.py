@@ -12,6 +12,7 @@ from kit.data.locate import data_directories
 from kit.data.readers.trees import Tree, open_tree
 from kit.errors import DataError
 
+_CONTENT = (".csv", ".zip", ".png", ".jpg", ".jpeg")  # a README beside a folder is no content
 _NOTHING = re.compile(r"(?!)")
 
 
@@ -65,7 +66,8 @@ def data_set_root(competition: str, data: Path | None) -> Path:
         )
     root = places[0]
     if root.is_dir():
-        visible = [path for path in root.iterdir() if not path.name.startswith((".", "__"))]
+        visible = [path for path in root.iterdir() if path.is_dir() or path.suffix.lower() in _CONTENT]
+        visible = [path for path in visible if not path.name.startswith((".", "__"))]
         if len(visible) == 1 and visible[0].suffix.lower() == ".zip" and visible[0].is_file():
             return visible[0]
     return root
@@ -73,7 +75,7 @@ def data_set_root(competition: str, data: Path | None) -> Path:
 
 def _unwrapped(tree: Tree, needed: re.Pattern[str]) -> Tree:
     while len(tree.top_folders) == 1 and not needed.fullmatch(tree.top_folders[0]):
-        if any("/" not in name for name in tree.files):
+        if any("/" not in name and name.lower().endswith(_CONTENT) for name in tree.files):
             break
         tree = tree.below(tree.top_folders[0])
     return tree

@@ -59,7 +59,7 @@ def make_split(spec: str) -> Split:
 @SPLITS.register
 def holdout(near: float = 0.0) -> Split:
     """One fold of 80 % training, 10 % validation and 10 % test rows, with even class counts."""
-    _check_near(near)
+    check_near(near)
 
     def make(images: Images, seed: int) -> list[Fold]:
         tenth = deal(images, 10, seed, _near_links(images, near))
@@ -81,7 +81,7 @@ def holdout_90_10(near: float = 0.0) -> Split:
 
 
 def _last_hand_validates(hands: int, near: float) -> Split:
-    _check_near(near)
+    check_near(near)
 
     def make(images: Images, seed: int) -> list[Fold]:
         return [_validated_by(deal(images, hands, seed, _near_links(images, near)), hands - 1)]
@@ -98,7 +98,7 @@ def stratified_kfold(folds: int = 5, group: str = "", near: float = 0.0) -> Spli
             even as scikit-learn's StratifiedGroupKFold can make them, and may change with its version.
     """
     _check_at_least("stratified_kfold: folds", folds, 2)
-    _check_near(near)
+    check_near(near)
 
     def make(images: Images, seed: int) -> list[Fold]:
         links = _near_links(images, near)
@@ -113,7 +113,7 @@ def repeated_stratified_kfold(folds: int = 5, repeats: int = 2, near: float = 0.
     """Stratified k-fold several times over, each time dealt anew; the first ``folds`` are stratified_kfold's."""
     _check_at_least("repeated_stratified_kfold: folds", folds, 2)
     _check_at_least("repeated_stratified_kfold: repeats", repeats, 1)
-    _check_near(near)
+    check_near(near)
 
     def make(images: Images, seed: int) -> list[Fold]:
         links = _near_links(images, near)
@@ -323,12 +323,23 @@ def separated_duplicates(images: Images, folds: Iterable[Fold]) -> str | None:
     )
 
 
+def shared_images(images: Images, test: Images) -> str | None:
+    """A line of warning if training images are in a test set that is to be scored."""
+    leaked = np.isin(row_keys(test.pixels, 0), row_keys(images.pixels, 0)).sum()
+    if not leaked:
+        return None
+    return f"{leaked} test images are in the training set too: the test score rewards remembering them"
+
+
 def write_folds_file(path: Path, ids: np.ndarray, hand: np.ndarray) -> None:
     """Write a CSV for :func:`folds_file`: ids (rows,) and the fold int64 (rows,) in which each validates."""
-    with replacing(path) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        writer.writerows(zip(ids.tolist(), hand.tolist(), strict=True))
+    try:
+        with replacing(path) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(HEADER)
+            writer.writerows(zip(ids.tolist(), hand.tolist(), strict=True))
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror or error}; choose another --out") from None
 
 
 def _read_folds_file(path: Path, ids: np.ndarray) -> np.ndarray:
@@ -355,7 +366,7 @@ def _read_folds_file(path: Path, ids: np.ndarray) -> np.ndarray:
 def _read_rows(path: Path) -> list[tuple[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets put a byte order mark in front
-            lines = [line for line in csv.reader(file) if line]
+            lines = [line for line in csv.reader(file, strict=True) if line]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}; expected a CSV file with header id,fold") from None
     except (UnicodeDecodeError, csv.Error):
@@ -412,6 +423,6 @@ def _check_at_least(what: str, value: int, least: int) -> None:
         raise RecipeError(f"{what} is {value}, expected at least {least}")
 
 
-def _check_near(near: float) -> None:
+def check_near(near: float) -> None:
     if not 0 <= near < 255:
         raise RecipeError(f"near is {near:g}, expected a root-mean-square difference of 0 to 255 grey levels")

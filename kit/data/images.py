@@ -54,15 +54,29 @@ class TextFile:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What a trained model knows of its competition, by which one is opened where the training files are not."""
+
+    label_values: tuple[LabelValue, ...]
+    image_shape: tuple[int, int, int]  # (height, width, channels)
+    id_column: str
+    target_column: str
+
+
+@dataclass(frozen=True)
 class Competition:
     """What is asked: where the images come from, what the classes are called, how a submission looks.
 
     label_values: what the competition writes for each class, in the order of the class indices.
-    load_train, load_test: read the images, or map them if that was done before; of the test images the labels
-        are known where the public data set has them, and choose nothing.
+    image_shape: (height, width, channels).
+    load_train, load_test: read the images, or map them if that was done before.
+    test_is_labelled: the labels of the test images are known, as public data sets have them; they are scored once
+        at the end of a training and choose nothing.
     metric: spec of what the competition is scored by, such as ``accuracy`` or ``log_loss``.
     sample_submission: the organiser's sample, if there is one.
     recipes: name -> recipe fields; the recipe named like a model is that model's default.
+    default_model: what is trained if nothing is asked for; one of the recipes.
+    id_column, target_column: the header of a submission where there is no sample.
     data: the directory or archive that the images come from, None if they are embedded.
     prepare: writes the competition's files from a public data set into a directory, where one exists.
     spec: the name with the options that it was opened with, such as ``cifar100(labels='coarse')``.
@@ -75,6 +89,7 @@ class Competition:
     image_shape: tuple[int, int, int]  # (height, width, channels)
     load_train: Callable[[], Images]
     load_test: Callable[[], Images]
+    test_is_labelled: bool = False
     metric: str = "accuracy"
     sample_submission: TextFile | None = None
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -40,40 +41,49 @@ class TableLayout:
 
 @dataclass(frozen=True)
 class OpenTable:
-    """What a table said: labelled images, the classes in the order of their indices, the names of its columns."""
+    """What a table said: labelled images and their files, the classes in the order of their indices, its columns."""
 
-    layout: TableLayout
     train: Images
+    train_files: tuple[str, ...]
     classes: tuple[str, ...]
-    sample: Sample | None
     id_column: str
     label_column: str
-    train_files: tuple[str, ...]
-
-    def load_test(self, kind: Format) -> Images:
-        """The images to predict: those that the sample names, or all there are in the test folder."""
-        with open_layout(self.layout) as tree:
-            folder = _folder(tree, self.layout.test_images, _TEST_FOLDERS, "test_images", "the images to predict")
-            part = tree.below(folder) if folder else tree
-            files = picture_files(part)
-            if self.sample is None:  # in a folder that both share, what has a label is not to predict
-                labelled = set(self.train_files)
-                files = [name for name in files if (f"{folder}/{name}" if folder else name) not in labelled]
-            if not files:
-                raise DataError(
-                    f"{tree.describe(folder or '.')}: there are no images without a label in it, expected those to "
-                    "predict: add them, or the sample_submission.csv that names them"
-                )
-            source = self.sample.text.name if self.sample else tree.describe(folder)
-            chosen, ids = test_ids(files, self.sample, source)
-            if self.sample is None and not any("." in name for name in self.train.ids.tolist()):
-                ids = np.array([name.rpartition("/")[2].rpartition(".")[0] for name in chosen])  # as in the table
-            prefix = f"{folder}/" if folder else ""
-            pixels = read_pictures(tree, [prefix + name for name in chosen], kind, "test images")
-            return Images(pixels, ids, notes=skipped_note(part))
 
 
-def open_layout(layout: TableLayout):  # type: ignore[no-untyped-def]
+def load_unlabelled(layout: TableLayout, load_table: Callable[[], OpenTable], kind: Format) -> Images:
+    """The images to predict: those that the sample names, or all in the test folder that have no label.
+
+    Args:
+        load_table: called only where there is no sample, and where there is a table.
+
+    Raises:
+        DataError: there are none, the sample names others, or they cannot be read.
+    """
+    with open_layout(layout) as tree:
+        sample = read_sample(tree)
+        folder = _folder(tree, layout.test_images, _TEST_FOLDERS, "test_images", "the images to predict")
+        prefix = f"{folder}/" if folder else ""
+        part = tree.below(folder) if folder else tree
+        files = [prefix + name for name in picture_files(part)]
+        with_endings = True
+        if sample is None and find_table(tree, *([layout.table] if layout.table else TABLES)):
+            table = load_table()
+            labelled = set(table.train_files)  # in a folder that both share, what has a label is not to predict
+            files = [name for name in files if name not in labelled]
+            with_endings = any("." in name for name in table.train.ids.tolist())
+        if not files:
+            raise DataError(
+                f"{tree.describe(folder or '.')}: there are no images without a label in it, expected those to "
+                "predict: add them, or the sample_submission.csv that names them"
+            )
+        chosen, ids = test_ids(files, sample, sample.text.name if sample else tree.describe(folder))
+        if not with_endings:  # as the table names its images
+            ids = np.array([PurePosixPath(name).stem for name in chosen])
+        return Images(read_pictures(tree, chosen, kind, "test images"), ids, notes=skipped_note(part))
+
+
+def open_layout(layout: TableLayout) -> AbstractContextManager[Tree]:
+    """The files of a layout as one tree."""
     named = [re.escape(name) for name in (layout.train_images, layout.test_images) if name]
     return open_data_tree(layout.root, re.compile("|".join([_ARCHIVES.pattern, *named])), _NEEDED)
 
@@ -96,14 +106,15 @@ def open_table(layout: TableLayout, kind: Format, classes: Sequence[str] | None 
         id_column, label_column = _id_and_label(layout, columns, sample, source)
         ids, labels = columns[id_column], whole_numbers(columns[label_column])
         refuse_repeated(ids, f"{source} ({id_column})")
+        _refuse_other_case(labels, f"{source} ({label_column})")
         known = tuple(classes or (sample and sample.classes) or sorted(set(labels.tolist()) - {""}, key=natural_order))
         if len(known) < 2:
             raise DataError(f"{source} ({label_column}): received {len(known)} labels, expected two or more")
         indices = class_indices(labels, known, f"{source} ({label_column})")
         folder = _folder(tree, layout.train_images, _TRAIN_FOLDERS, "train_images", "the images to train on")
         part = tree.below(folder) if folder else tree
-        files = files_of_ids(ids.tolist(), picture_files(part), source)
-        train_files = tuple(f"{folder}/{name}" if folder else name for name in files)
+        prefix = f"{folder}/" if folder else ""
+        train_files = tuple(files_of_ids(ids.tolist(), [prefix + name for name in picture_files(part)], source))
         train = Images(
             pixels=read_pictures(tree, train_files, kind, "images"),
             ids=ids,
@@ -111,14 +122,24 @@ def open_table(layout: TableLayout, kind: Format, classes: Sequence[str] | None 
             columns={name: values for name, values in columns.items() if name not in (id_column, label_column)},
             notes=skipped_note(part),
         )
-    return OpenTable(layout, train, known, sample, id_column, label_column, train_files)
+    return OpenTable(train, train_files, known, id_column, label_column)
 
 
 def whole_numbers(labels: np.ndarray) -> np.ndarray:
-    """Labels that were saved as ``3.0`` by accident become ``3``; a submission with ``3.0`` might score zero."""
-    if all(re.fullmatch(r"-?\d+\.0+", text) for text in labels.tolist()):
-        return np.array([text.partition(".")[0] for text in labels.tolist()])
-    return labels
+    """Labels without spaces around them; ``3.0`` of numbers becomes ``3``, as ``3.0`` might score zero."""
+    texts = [text.strip() for text in labels.tolist()]
+    if all(re.fullmatch(r"-?\d+(\.0+)?", text) for text in texts):
+        texts = [text.partition(".")[0] for text in texts]
+    return np.array(texts)
+
+
+def _refuse_other_case(labels: np.ndarray, source: str) -> None:
+    seen: dict[str, str] = {}
+    for label in sorted(set(labels.tolist())):
+        if (other := seen.setdefault(label.casefold(), label)) != label:
+            raise DataError(
+                f"{source}: the labels {other!r} and {label!r} differ in upper and lower case only; write them alike"
+            )
 
 
 def class_indices(labels: np.ndarray, classes: Sequence[str], source: str) -> np.ndarray:

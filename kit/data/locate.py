@@ -20,7 +20,8 @@ def data_root(data: Path | None) -> Path:
             path = Path(given)
             if not (path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip")):
                 raise DataError(
-                    f"{name} {given} is not a directory or a .zip: name the one that holds the competition's files"
+                    f"{name} {given} is not a directory or a .zip: name the one that holds the competition's "
+                    "files, also where they are a .tar.gz"
                 )
             return path
     return Path("data")

@@ -137,9 +137,17 @@ def read_class_folders(
         ids=np.array(files),
         labels=np.array([index[named[place]] for place in places], np.int64),
         columns={"folder": np.array([fold for fold, _ in places])} if any(folds) else {},
-        notes=skipped_note(tree),
+        notes=(*skipped_note(tree), *_stray_note(tree, place_of, folds)),
     )
     return images, tuple(index)
+
+
+def _stray_note(tree: Tree, place_of: Mapping[str, Place | None], folds: Sequence[str]) -> tuple[str, ...]:
+    """One line on images that lie beside the class folders, if there are any."""
+    beside = [name for name, place in place_of.items() if not place and (name.rpartition("/")[0] in (*folds, ""))]
+    if not beside:
+        return ()
+    return (f"{tree.path}: {len(beside)} images lie in no class folder and are left out, such as {beside[0]}",)
 
 
 Place = tuple[str, str]

@@ -108,6 +108,7 @@ def files_of_ids(ids: Sequence[str], files: Sequence[str], source: str) -> list[
         names = {path.name, path.stem, *(str(PurePosixPath(*path.parts[start:])) for start in range(len(path.parts)))}
         for name in names:
             by_name[name] = None if name in by_name else file
+    ids = [name.replace("\\", "/").removeprefix("./") for name in ids]
     found = [by_name.get(name) for name in ids]
     missing = [name for name, file in zip(ids, found, strict=True) if file is None]
     if missing:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kit.data.labelled_tables import whole_numbers
 from kit.data.sample import is_fraction
 from kit.deploy.submission import Expected, read_rows, validate_submission
 from kit.errors import SubmissionError
@@ -16,6 +17,7 @@ from kit.scoring.metrics import Metric, make_metric
 
 RESAMPLES = 1000
 PUBLIC_SHARE = 0.3
+_USAGES = ("public", "private", "ignored")
 _USAGE = "usage"  # the column by which Kaggle's own solution files say who is public
 
 
@@ -32,8 +34,9 @@ def score_submission(
         public: share of the ids in the public part.
 
     Returns:
-        ``metric``, and for ``public``, ``private`` and ``all`` (parts without rows are left out) ``rows``,
-        ``score`` and ``interval``, the 2.5th and 97.5th percentile over bootstrap samples of the rows.
+        ``metric``, and for ``public``, ``private`` and ``all`` its ``rows``, ``score`` and ``interval``, the 2.5th and
+        97.5th percentile over bootstrap samples of the rows. A part without rows, or with too few classes for the
+        metric, is left out.
 
     Raises:
         SubmissionError: a file cannot be read, or the submission would not be accepted.
@@ -49,12 +52,11 @@ def score_submission(
     validate_submission(submission, expected)
     ids, probabilities = _read_probabilities(submission, expected)
     labels = np.array([expected.labels.index(truth[name]) for name in ids])
-    is_public = np.array([usage[name] == "public" if usage else _fraction(name) < public for name in ids])
-    parts = {"public": is_public, "private": ~is_public, "all": np.ones(len(ids), bool)}
+    part_of = np.array([usage[name] if usage else "public" if _fraction(name) < public else "private" for name in ids])
+    parts = {"public": part_of == "public", "private": part_of == "private", "all": part_of != "ignored"}
+    scored = {part: rows for part, rows in parts.items() if len(set(labels[rows])) >= judge.fewest_classes}
     return {"metric": spec} | {
-        part: _score_with_interval(judge, probabilities[rows], labels[rows])
-        for part, rows in parts.items()
-        if rows.any()
+        part: _score_with_interval(judge, probabilities[rows], labels[rows]) for part, rows in scored.items()
     }
 
 
@@ -73,10 +75,13 @@ def _read_answers(path: Path) -> tuple[tuple[str, str], dict[str, str], dict[str
             raise SubmissionError(f"{path}, line {line}: {what}")
         truth[row[0]] = row[1]
         if has_usage:
-            usage[row[0]] = row[2].lower()
+            usage[row[0]] = row[2].strip().lower()
+            if usage[row[0]] not in _USAGES:
+                raise SubmissionError(f"{path}, line {line}: Usage is {row[2]!r}, expected Public, Private or Ignored")
     if not truth:
         raise SubmissionError(f"{path} has a header and no rows, expected an answer an image")
-    return (header[0], header[1]), truth, usage
+    labels = whole_numbers(np.array(list(truth.values())))  # 3.0 is 3, as the trained labels are
+    return (header[0].removeprefix("\ufeff"), header[1]), dict(zip(truth, labels.tolist(), strict=True)), usage
 
 
 def _expected(submission: Path, header: tuple[str, str], truth: dict[str, str]) -> Expected:
@@ -88,6 +93,8 @@ def _expected(submission: Path, header: tuple[str, str], truth: dict[str, str]) 
     columns = next(rows)
     answered = set(truth.values())
     if len(columns) > 2:
+        if len(set(columns)) < len(columns):
+            raise SubmissionError(f"{submission}: the header is {','.join(columns)[:200]!r}, expected each column once")
         if unknown := sorted(answered - set(columns[1:])):
             raise SubmissionError(
                 f"{submission}: the header is {','.join(columns)[:200]!r}, which lacks the classes "
@@ -147,7 +154,8 @@ def _score_with_interval(metric: Metric, probabilities: np.ndarray, labels: np.n
     samples = []
     for _ in range(RESAMPLES):
         rows = random.integers(0, len(labels), len(labels))
-        samples.append(metric.compute(probabilities[rows], labels[rows]))
+        if len(set(labels[rows])) >= metric.fewest_classes:
+            samples.append(metric.compute(probabilities[rows], labels[rows]))
     low, high = np.percentile(samples, [2.5, 97.5])
     figure = metric.compute(probabilities, labels)
     return {"rows": len(labels), "score": figure, "interval": [float(low), float(high)]}

@@ -37,7 +37,7 @@ class Expected:
     def classes_asked_for(self) -> list[int]:
         """The class index that each probability column is about."""
         columns = self.header[1:]
-        return [self.labels.index(name) for name in columns] if len(columns) > 1 else [1]
+        return [self.labels.index(name.strip()) for name in columns] if len(columns) > 1 else [1]
 
 
 def expected_submission(
@@ -54,7 +54,7 @@ def expected_submission(
     rows = _rows(io.StringIO(sample.text), sample.name)
     first = next(rows)
     body = [row for row in rows if row]
-    if len(first) < 2 or (len(first) > 2 and sorted(first[1:]) != sorted(labels)):
+    if len(first) < 2 or (len(first) > 2 and sorted(name.strip() for name in first[1:]) != sorted(labels)):
         raise SubmissionError(
             f"{sample.name}: the header is {','.join(first)!r}, expected an id and a target column, or an id column "
             f"and one a class: {', '.join(labels[:10])}"
@@ -115,6 +115,8 @@ def validate_submission(path: Path, expected: Expected, name: Path | None = None
     name = name or path
     rows = read_rows(path, name)
     header = next(rows)
+    if header[0].startswith("\ufeff"):
+        raise SubmissionError(f"{name}: it starts with a byte order mark; save it as UTF-8 without one")
     if tuple(header) != expected.header:
         raise SubmissionError(f"{name}: the header is {','.join(header)}, expected {','.join(expected.header)}")
     counts: Counter[str] = Counter()

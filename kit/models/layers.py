@@ -8,14 +8,14 @@ from typing import Any
 from kit.errors import RecipeError
 
 
-def logits(features: Any, num_classes: int) -> Any:
+def logits(features: Any, num_classes: int, penalty: Any = None) -> Any:
     """The last layer of a classifier: (batch, features) -> float32 (batch, num_classes).
 
-    Always float32: the loss of half-precision logits is too coarse to train on.
+    Always float32: the loss of half-precision logits is too coarse to train on. ``penalty`` is on the weights.
     """
     from keras import layers
 
-    return layers.Dense(num_classes, dtype="float32", name="logits")(features)
+    return layers.Dense(num_classes, dtype="float32", kernel_regularizer=penalty, name="logits")(features)
 
 
 def dropout(features: Any, rate: float) -> Any:

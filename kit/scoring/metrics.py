@@ -22,12 +22,14 @@ class Metric:
     compute: (probabilities float (rows, classes), labels int (rows,)) -> figure.
     is_share: from 0 to 1 and shown in per cent.
     needs_probabilities: says nothing of submissions that hold labels alone.
+    fewest_classes: of the labels, below which it says nothing.
     """
 
     compute: Callable[[np.ndarray, np.ndarray], float]
     higher_is_better: bool = True
     is_share: bool = False
     needs_probabilities: bool = False
+    fewest_classes: int = 1
 
     def key(self, figure: float) -> float:
         """A number that is larger the better the figure is."""
@@ -102,7 +104,7 @@ def quadratic_kappa() -> Metric:
             cohen_kappa_score(labels, predicted, weights="quadratic", labels=np.arange(probabilities.shape[1]))
         )
 
-    return Metric(compute)
+    return Metric(compute, fewest_classes=2)
 
 
 @METRICS.register
@@ -123,7 +125,7 @@ def roc_auc() -> Metric:
         ]
         return float(np.mean(areas)) if areas else 0.5
 
-    return Metric(compute, needs_probabilities=True)
+    return Metric(compute, needs_probabilities=True, fewest_classes=2)
 
 
 @METRICS.register

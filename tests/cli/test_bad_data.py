@@ -510,7 +510,7 @@ CASES: dict[str, tuple[list[str], Callable[[], object], str]] = {
     "csv: an image that is not there": (
         CHECK["csv"],
         lambda: table_with(image_id="img_99.jpg"),
-        "files/train.csv: 1 ids have no image file (img_99.jpg); the 40 image files are img_0.jpg, img_1.jpg, img_10.jpg, ...: put the missing images there, or correct the ids",
+        "files/train.csv: 1 ids have no image file (img_99.jpg); the 40 image files are train_images/img_0.jpg, train_images/img_1.jpg, train_images/img_10.jpg, ...: put the missing images there, or correct the ids",
     ),
     "csv: an id twice": (
         CHECK["csv"],
@@ -567,7 +567,7 @@ CASES: dict[str, tuple[list[str], Callable[[], object], str]] = {
     "folds: no such file": (
         [*TRAIN, "--folds", "none.csv"],
         lambda: layouts.pixel_tables(DATA, side=4),
-        "none.csv cannot be read: No such file or directory; expected a CSV file with header id,fold",
+        "folds is 'none.csv', expected a whole number, or a CSV of id,fold that is there",
     ),
     "folds: another header": (
         [*TRAIN, "--folds", "folds.csv"],
@@ -602,7 +602,7 @@ CASES: dict[str, tuple[list[str], Callable[[], object], str]] = {
     "data: a file that is no archive": (
         ["train", "folder", "--data", "notes.txt"],
         lambda: Path("notes.txt").write_text(""),
-        "--data notes.txt is not a directory or a .zip: name the one that holds the competition's files",
+        "--data notes.txt is not a directory or a .zip: name the one that holds the competition's files, also where they are a .tar.gz",
     ),
 }
 

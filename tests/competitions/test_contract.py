@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from competitions import competition_names, describe_competition, find_competition, open_competition
-from kit.api import resolve_recipe
 from kit.data.contract import broken_promises
 from kit.data.folds import make_split
 from kit.deploy.submission import expected_submission, write_submission
 from kit.errors import RecipeError
+from kit.opening import resolve_recipe
 from kit.registry import parse_spec
 from tests.layouts import LAYOUTS
 
@@ -35,7 +35,10 @@ def test_a_competition_keeps_its_promises(title: str, tmp_path: Path) -> None:
     assert default.metric == competition.metric
     assert default.model.partition("(")[0] == competition.default_model
 
-    images = competition.load_train()
+    images, again = competition.load_train(), open_competition(spec, tmp_path / "files").load_train()
+    np.testing.assert_array_equal(images.pixels, again.pixels)
+    np.testing.assert_array_equal(images.ids, again.ids)
+    np.testing.assert_array_equal(images.labels, again.labels)  # type: ignore[arg-type]
     (fold,) = make_split("holdout").make_folds(images, 0)
     rows = np.concatenate([fold.train, fold.validation, fold.test])
     assert sorted(rows.tolist()) == list(range(len(images)))

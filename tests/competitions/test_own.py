@@ -12,8 +12,8 @@ import pytest
 
 import kit
 from competitions import competition_names, describe_competition, find_competition, open_competition
-from kit.api import new_competition
 from kit.data.contract import broken_promises
+from kit.data_tools import new_competition
 from kit.errors import RecipeError
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -71,7 +71,7 @@ def test_names_that_are_taken_or_no_names() -> None:
         ("import nothing_of_this_name", r"competitions/mine.py cannot be used \(ModuleNotFoundError: No module"),
         (
             "def competition(data, /): return 5",
-            "competitions/mine.py: competition.data, /. gave 5, expected a Competition",
+            "competition 'mine': competition.data, /. gave 5, expected a Competition",
         ),
         (
             "def competition(data, /): raise ValueError('no')",

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from competitions import open_competition
-from kit.api import prepare, score
 from kit.data.images import Images
 from kit.data.prepared import whole_directory, write_png_competition
+from kit.data_tools import prepare, score
 from kit.errors import DataError
 from tests import layouts
 

@@ -55,7 +55,7 @@ def test_row_order_does_not_matter() -> None:
         (GOOD.replace("12,5", "12,3"), "1 labels are not allowed, such as '3'"),
         (GOOD.replace("12,5", "12,"), "such as ''"),
         (GOOD.replace("12,5", "12,nan"), "such as 'nan'"),
-        ("\ufeff" + GOOD, "the header is"),
+        ("\ufeff" + GOOD, "it starts with a byte order mark; save it as UTF-8 without one"),
     ],
 )
 def test_what_would_not_score_is_refused(text: str, message: str) -> None:

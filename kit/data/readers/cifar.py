@@ -57,15 +57,6 @@ class Batch:
             np.stack([colours[:, 0], colours[:, 1], colours[:, 2]], axis=-1, out=images)
             yield images.reshape(-1, _SIDE, _SIDE, 3)
 
-    def pixels(self) -> np.ndarray:
-        """All images at once: uint8 (rows, 32, 32, 3)."""
-        pixels = np.empty((len(self.rows), _SIDE, _SIDE, 3), np.uint8)
-        start = 0
-        for images in self.images():
-            pixels[start : start + len(images)] = images
-            start += len(images)
-        return pixels
-
 
 def read_batch(path: Path, columns: Sequence[str] = CIFAR10) -> Batch:
     """Read a batch, of the binary version if its name ends in ``.bin``, without running any code of it.
@@ -85,25 +76,6 @@ def read_batch(path: Path, columns: Sequence[str] = CIFAR10) -> Batch:
         rows = _rows(arrays)
         labels = {name: _labels(arrays, name, len(rows)) for name in columns}
         return Batch(rows, labels, _filenames(arrays, len(rows)))
-
-
-def read_label_names(path: Path) -> dict[str, tuple[str, ...]]:
-    """Read ``batches.meta`` or ``meta`` -> column, as in ``read_batch`` -> the names of its classes.
-
-    Raises:
-        DataError: the file is missing, unreadable, damaged or something else.
-    """
-    expected = "expected a pickled dict with label_names, or fine_label_names and coarse_label_names"
-    with reading(path, "meta file", expected) as (file, size):
-        arrays = _read_dict(file, size)
-        names = {column: arrays[key] for column in _CLASSES if (key := f"{column[:-1]}_names") in arrays}
-        if not names:
-            raise FaultError(f"it holds {shown([*arrays])}", "check which file this is")
-        for column, texts in names.items():
-            if texts.dtype.kind != "U" or texts.shape != (_CLASSES[column],):
-                received = f"its {column[:-1]}_names are {texts.dtype} {texts.shape}"
-                raise FaultError(f"{received}, not {_CLASSES[column]} names", _FETCH)
-        return {column: tuple(texts.tolist()) for column, texts in names.items()}
 
 
 def write_batches(paths: Sequence[Path], directory: Path, columns: Sequence[str] = CIFAR10) -> list[int]:

@@ -207,7 +207,8 @@ def _read_layout(path: Path, label_column: str, id_column: str, channels: int) -
         if first is None:
             raise FaultError("it is empty (0 bytes)", "download or copy it again")
         names = _header(_split(*first))
-        texts = {name: at for at, name in enumerate(names) if name in (label_column, id_column)}
+        wanted = {column.casefold(): column for column in (label_column, id_column)}
+        texts = {wanted[name.casefold()]: at for at, name in enumerate(names) if name.casefold() in wanted}
         pixels = _in_order([at for at in range(len(names)) if at not in texts.values()], names)
         side = math.isqrt(len(pixels) // channels)
         if not pixels or side * side * channels != len(pixels):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kit.data.readers.cifar import CIFAR10, CIFAR100, read_batch, read_label_names, write_batches
+from kit.data.readers.cifar import CIFAR10, CIFAR100, Batch, read_batch, write_batches
 from kit.errors import DataError
 from tests.data.readers.conftest import PROTOCOLS, Reduced, array, dtype, on_linux, python
 from tests.data.readers.test_pickled_arrays import HIDDEN_OBJECT
@@ -21,6 +21,10 @@ DATA = DRAW.integers(0, 256, (ROWS, 3072)).astype(np.uint8)
 PIXELS = DATA.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
 LABELS = DRAW.integers(0, 10, ROWS)
 NAMES = [f"image_{row}_\xe9.png" for row in range(ROWS)]
+
+
+def pixels(found: Batch) -> np.ndarray:
+    return np.concatenate([images.copy() for images in found.images()])
 
 
 def content(form: type = str, **changes: Any) -> dict[Any, Any]:
@@ -73,8 +77,7 @@ def failure(path: Path, columns: tuple[str, ...] = CIFAR10) -> str:
 def test_python_version(tmp_path: Path, form: type, protocol: int) -> None:
     found = read_batch(batch(tmp_path / "data_batch_1", content(form), protocol))
     np.testing.assert_array_equal(found.rows, DATA)
-    np.testing.assert_array_equal(found.pixels(), PIXELS)
-    np.testing.assert_array_equal(np.concatenate([images.copy() for images in found.images()]), PIXELS)
+    np.testing.assert_array_equal(pixels(found), PIXELS)
     assert (found.labels["labels"].dtype, found.labels["labels"].tolist()) == (np.int64, LABELS.tolist())
     assert found.filenames is not None
     assert found.filenames.tolist() == NAMES
@@ -85,7 +88,7 @@ def test_as_python_2_wrote_it(tmp_path: Path) -> None:
     expected = pickle.loads(path.read_bytes(), encoding="latin1")
     assert expected["data"].tobytes() == DATA[:100].tobytes()
     found = read_batch(path)
-    np.testing.assert_array_equal(found.pixels(), PIXELS[:100])
+    np.testing.assert_array_equal(pixels(found), PIXELS[:100])
     assert found.labels["labels"].tolist() == expected["labels"]
     assert found.filenames is not None
     assert found.filenames.tolist() == expected["filenames"]
@@ -93,7 +96,7 @@ def test_as_python_2_wrote_it(tmp_path: Path) -> None:
 
 def test_one_image_and_no_filenames(tmp_path: Path) -> None:
     found = read_batch(batch(tmp_path / "a", {"data": DATA[:1], "labels": [9]}))
-    assert (found.pixels().shape, found.filenames) == ((1, 32, 32, 3), None)
+    assert (pixels(found).shape, found.filenames) == ((1, 32, 32, 3), None)
 
 
 def test_cifar100(tmp_path: Path) -> None:
@@ -108,35 +111,12 @@ def test_binary_version(tmp_path: Path) -> None:
     (tmp_path / "data_batch_1.bin").write_bytes(one.tobytes())
     (tmp_path / "train.bin").write_bytes(two.tobytes())
     found = read_batch(tmp_path / "data_batch_1.bin")
-    np.testing.assert_array_equal(found.pixels(), PIXELS)
+    np.testing.assert_array_equal(pixels(found), PIXELS)
     assert found.labels["labels"].tolist() == LABELS.tolist()
     found = read_batch(tmp_path / "train.bin", CIFAR100)
-    np.testing.assert_array_equal(found.pixels(), PIXELS)
+    np.testing.assert_array_equal(pixels(found), PIXELS)
     assert found.labels["coarse_labels"].tolist() == (LABELS * 2).tolist()
     assert found.labels["fine_labels"].tolist() == (LABELS * 11).tolist()
-
-
-@pytest.mark.parametrize("form", [str, bytes])
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_label_names(tmp_path: Path, form: type, protocol: int) -> None:
-    names = [f"class {number}" if form is str else b"class %d" % number for number in range(10)]
-    path = batch(tmp_path / "batches.meta", {"label_names": names, "num_vis": 3072}, protocol)
-    assert read_label_names(path) == {"labels": tuple(f"class {number}" for number in range(10))}
-
-
-def test_label_names_of_cifar100(tmp_path: Path) -> None:
-    names = {"fine_label_names": [f"f{i}" for i in range(100)], "coarse_label_names": [f"c{i}" for i in range(20)]}
-    found = read_label_names(batch(tmp_path / "meta", names))
-    assert {name: (len(texts), texts[-1]) for name, texts in found.items()} == {
-        "coarse_labels": (20, "c19"),
-        "fine_labels": (100, "f99"),
-    }
-
-
-@pytest.mark.parametrize("entries", [{"label_names": ["a", "b"]}, {"label_names": [[1]] * 10}, content()])
-def test_wrong_label_names(tmp_path: Path, entries: Any) -> None:
-    with pytest.raises(DataError, match="expected a pickled dict with label_names"):
-        read_label_names(batch(tmp_path / "batches.meta", entries))
 
 
 def test_batches_become_one_array(tmp_path: Path) -> None:
@@ -256,12 +236,13 @@ def test_nothing_of_a_batch_is_run(tmp_path: Path) -> None:
     crashes = [batch(tmp_path / f"crash{i}", WRONG[name][0]) for i, name in enumerate(("hidden object", "object flag"))]
     code = """
 import sys
+import numpy as np
 from pathlib import Path
 from kit.data.readers.cifar import read_batch
 from kit.errors import DataError
 for path in sys.argv[1:]:
     try:
-        print(repr(read_batch(Path(path)).pixels()))
+        print(repr(np.concatenate([each.copy() for each in read_batch(Path(path)).images()])))
     except DataError as error:
         print("refused", error)
 """

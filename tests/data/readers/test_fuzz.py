@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kit.data.readers.cifar import CIFAR10, CIFAR100, read_batch, read_label_names, write_batches
+from kit.data.readers.cifar import CIFAR10, CIFAR100, read_batch, write_batches
 from kit.data.readers.idx import read_idx
 from kit.data.readers.npy import read_pickled_arrays
 from kit.data.readers.tables import read_table, write_pixel_table
@@ -32,7 +32,6 @@ DRAW = np.random.default_rng(0)
 DATA = DRAW.integers(0, 256, (3, 3072)).astype(np.uint8)
 BATCH = {b"data": DATA, b"labels": [3, 0, 9], b"filenames": [b"a", b"b", b"c"], b"batch_label": b"1"}
 FINE = {"data": DATA, "fine_labels": [99, 0, 1], "coarse_labels": [19, 0, 1], "filenames": ["a", "b", "c"]}
-NAMES = {"label_names": [f"class {number}" for number in range(10)], "num_vis": 3072}
 
 
 def _tar_gz() -> bytes:
@@ -53,18 +52,13 @@ def _npy(path: Path) -> None:
 
 def _batch(path: Path, columns: Sequence[str] = CIFAR10) -> None:
     found = read_batch(path, columns)
-    pixels = found.pixels()
+    pixels = np.concatenate([images.copy() for images in found.images()])
     assert (pixels.dtype, pixels.shape[1:]) == (np.uint8, (32, 32, 3))
     for name, classes in zip(columns, (10,) if columns == CIFAR10 else (20, 100), strict=True):
         assert found.labels[name].shape == (len(pixels),)
         assert found.labels[name].min() >= 0
         assert found.labels[name].max() < classes
     assert found.filenames is None or found.filenames.shape == (len(pixels),)
-
-
-def _names(path: Path) -> None:
-    for names in read_label_names(path).values():
-        assert all(isinstance(name, str) for name in names)
 
 
 def _tar(path: Path) -> None:
@@ -99,7 +93,6 @@ FORMATS: dict[str, tuple[str, bytes, Callable[[Path], None]]] = {
 }
 FORMATS |= {
     "cifar-100": ("train", pickle.dumps(FINE, 2), lambda path: _batch(path, CIFAR100)),
-    "cifar-10 names": ("batches.meta", pickle.dumps(NAMES, 2), _names),
     "cifar-10 binary": ("data_batch_1.bin", np.column_stack([[3, 0, 9], DATA]).astype(np.uint8).tobytes(), _batch),
     "npy": ("train.npy", HEADER + pickle.dumps(np.array({"features": DATA, "id": [1, 2]}, object), 4), _npy),
     "tar.gz": ("cifar.tar.gz", _tar_gz(), _tar),

@@ -1,0 +1,56 @@
+"""What `folder`, `csv` and `pixels` have in common: a competition that its own files describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kit.data.images import Competition, Images, Trained
+from kit.data.sample import Sample, asked_by
+
+_COMMON = {
+    "epochs": 15,
+    "batch_size": 64,  # small sets need many steps
+    "optimizer": "adamax",
+    "learning_rate": 4e-3,  # per batch of 64
+    "schedule": "warmup(1)|cosine",
+    "augment": "shift(height=2, width=2)",  # no flip: digits and letters mean something else in a mirror
+    "normalization": "standardize",
+}
+
+STARTING_POINTS: dict[str, dict[str, Any]] = {
+    # Moving averages of 0.9 settle within a few dozen steps, those of 0.99 need about 500.
+    "deeper": {"model": "deeper(momentum=0.9)", **_COMMON},
+    "brief": {"model": "brief(momentum=0.9)", **_COMMON},
+}
+
+
+def of_own_files(
+    name: str,
+    root: Path,
+    known: Trained,
+    sample: Sample | None,
+    metric: str | None,
+    *,
+    load_train: Callable[[], Images],
+    load_test: Callable[[], Images],
+    test_is_labelled: bool = False,
+) -> Competition:
+    """A competition whose classes, image shape and header were found in its files, or are known from a model."""
+    classes = tuple(map(str, known.label_values))
+    split = {"split": "holdout_90_10"} if test_is_labelled else {}  # then no training rows need be held out for a test
+    return Competition(
+        name=name,
+        title=f"{root.name}: {len(classes)} classes",
+        label_values=classes,
+        class_names=classes,
+        image_shape=known.image_shape,
+        load_train=load_train,
+        load_test=cache(load_test),
+        test_is_labelled=test_is_labelled,
+        **asked_by(sample, metric, classes, known.id_column, known.target_column),
+        data=root,
+        recipes={name: {**recipe, **split} for name, recipe in STARTING_POINTS.items()},
+    )

@@ -1,0 +1,125 @@
+"""From words to the things they name: a competition on its data, a recipe, the images of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from competitions import open_competition
+from kit.errors import DataError, RecipeError, RunError
+
+if TYPE_CHECKING:
+    from kit.data.images import Competition, Images
+    from kit.deploy.model_file import ModelCard
+    from kit.training.recipe import Recipe
+
+StrPath = str | os.PathLike[str]
+
+
+def open_task(
+    competition: str, data: StrPath | None = None, *, labels: str | int | None = None, image_size: int | None = None
+) -> Competition:
+    """Open a competition by its spec, with options that the command line has words of their own for."""
+    from kit.registry import with_options
+
+    if isinstance(labels, str) and labels.isdecimal():  # as the command line has it
+        labels = int(labels)
+    spec = with_options(competition, labels=labels, image_size=image_size)
+    return open_competition(spec, Path(data) if data is not None else None)
+
+
+def open_for_model(card: ModelCard, data: Path | None) -> Competition:
+    """Open the competition of a model file; where the training files are not, by what the file knows."""
+    from kit.data.images import Trained
+
+    known = Trained(card.label_values, card.input_shape, card.id_column, card.target_column)
+    return open_competition(card.competition, data, known)
+
+
+def load_training_images(competition: Competition) -> Images:
+    """The labelled images of a competition, which may be anybody's code.
+
+    Raises:
+        DataError: they are not what the competition says.
+    """
+    from kit.data.contract import broken_promises_of
+
+    images = competition.load_train()
+    broken = broken_promises_of(competition, images)
+    if broken:
+        raise DataError(f"competition {competition.name!r}: {broken[0]}: mend its module or its files")
+    return images
+
+
+def resolve_recipe(competition: Competition, name: str | None, changes: dict[str, Any]) -> Recipe:
+    """The recipe that a name and changes to it make, checked in every field.
+
+    Raises:
+        RecipeError: anything in it that does not exist or does not fit.
+    """
+    from kit.registry import unknown_name
+    from kit.training.recipe import Recipe, model_name
+
+    changes = {field: value for field, value in changes.items() if value is not None}
+    if name is None:
+        model = changes.pop("model", competition.default_model)
+        base = {**competition.recipes.get(model_name(model), {})}
+        if model != model_name(model) or not base:  # else the bare name means the model as its recipe has it
+            base["model"] = model
+    elif name in competition.recipes:
+        base = dict(competition.recipes[name])
+    elif Path(name).is_file():
+        base = _recipe_from_file(Path(name), competition)
+    else:
+        valid = [*competition.recipes, "or the path of a recipe.json"]
+        raise RecipeError(unknown_name(f"recipe of {competition.name}", name, valid))
+    return Recipe.from_dict({"metric": competition.metric, **base, "competition": competition.spec, **changes})
+
+
+def _recipe_from_file(path: Path, competition: Competition) -> dict[str, Any]:
+    try:
+        recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
+        of = recipe["competition"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RecipeError(f"{path} is not a recipe.json of a run") from None
+    if of != competition.spec:
+        raise RecipeError(f"{path} is a recipe of {of}, expected one of {competition.spec}")
+    return dict(recipe)
+
+
+def saved_competition(saved: dict[str, Any]) -> Competition:
+    """The competition of a run, on the files where the run found them, or on those that KIT_DATA has now."""
+    data = saved_data(saved, "set KIT_DATA to where they are now")
+    return open_competition(saved["recipe"]["competition"], data)
+
+
+def training_images(saved: dict[str, Any], competition: Competition) -> Images:
+    """The images that a run was trained on.
+
+    Raises:
+        RunError: the images there are others.
+    """
+    from kit.training.summary import images_hash
+
+    images = competition.load_train()
+    if images_hash(images) != saved["images"]["hash"]:
+        raise RunError(
+            f"the {competition.name} images are not those that this run was trained on: put those back into "
+            f"{saved['data']}"
+        )
+    return images
+
+
+def saved_data(saved: dict[str, Any], fix: str) -> Path | None:
+    """Where a run found its data; None, which is where data is looked for by default, if KIT_DATA replaces it.
+
+    Raises:
+        DataError: it is gone, and nothing replaces it. Other data must not be taken for it.
+    """
+    if saved["data"] is None or Path(saved["data"]).exists():
+        return saved["data"] and Path(saved["data"])
+    if not os.environ.get("KIT_DATA"):
+        raise DataError(f"this run was trained on the files in {saved['data']}, which is gone: {fix}")
+    return None
