@@ -151,3 +151,27 @@ def test_words_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch, capsys: 
         assert kit("train", "digits", *words, monkeypatch=monkeypatch) == 2
         assert message in capsys.readouterr().err
     assert callable(main)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "digits", "--folds", "2", "--split", "holdout"], "split and folds both say how to split: give one"),
+        (["folds", "digits", "--seed", "-1"], "seed is -1, expected a whole number from 0 to 4294967295"),
+        (
+            ["data", "check", "digits", "--near", "-1"],
+            "near is -1, expected a root-mean-square difference of 0 to 255",
+        ),
+        (["folds", "digits", "--folds", "abc"], "Invalid value for '--folds': "),
+        (["score", "only-one.csv"], "Missing argument 'answers'."),
+        (["new", "class"], "competition name 'class': Python has a meaning for it; choose another name"),
+        (["folds", "digits", "--out", "/proc/f.csv"], "cannot write /proc/f.csv: "),
+    ],
+)
+def test_slips_are_one_line(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert kit(*words, monkeypatch=monkeypatch) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"kit: {message}")
+    assert printed.count("\n") == 1

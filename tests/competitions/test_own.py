@@ -140,3 +140,19 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     lines = Path("submissions/shapes.csv").read_text().splitlines()
     assert lines[0] == "id,target"
     assert [line.split(",")[1] for line in lines[1:]] == ["box", "cross"] * 5
+
+
+def test_a_module_may_define_dataclasses_and_promise_what_it_does_not_keep() -> None:
+    new_competition("mine")
+    module = Path("competitions/mine.py")
+    text = module.read_text().replace(
+        '"""\n\nfrom functools', '"""\n\nfrom __future__ import annotations\n\nfrom functools', 1
+    )
+    module.write_text(text + "\nfrom dataclasses import dataclass\n\n\n@dataclass\nclass Row:\n    number: int\n")
+    np.savez("train.npz", pixels=np.zeros((9, 28, 28), np.uint8), labels=np.zeros(9, int))
+    assert open_competition("mine", Path()).name == "mine"
+    module.write_text(text.replace("labels = encode_labels", "labels = 7 + encode_labels"))
+    with pytest.raises(
+        kit.KitError, match="competition 'mine': training labels are 7 to 7, expected class indices 0 to 2"
+    ):
+        kit.train("mine", data=".", epochs=1)

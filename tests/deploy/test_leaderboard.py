@@ -110,3 +110,16 @@ def test_a_class_that_the_answers_do_not_have_is_wrong_but_another_spelling_is_r
     assert score_submission(write("s.csv", ["a,cat", "b,hen"]), answers)["all"]["score"] == 0.5
     with pytest.raises(KitError, match="1 labels are not allowed, such as 'Dog'"):
         score_submission(write("s.csv", ["a,cat", "b,Dog"]), answers)
+
+
+def test_what_the_host_ignores_and_what_a_metric_cannot_tell() -> None:
+    answers = write("answers.csv", ["a,0,Public", "b,1,Private", "c,0,Private", "d,1,Ignored"], "id,target,Usage")
+    scores = score_submission(write("s.csv", ["a,0.25", "b,0.75", "c,0.5", "d,0.125"]), answers, "roc_auc")
+    assert set(scores) == {"metric", "private", "all"}  # the public part has one class
+    assert scores["all"]["rows"] == 3
+    with pytest.raises(KitError, match="a.csv, line 2: Usage is 'Maybe', expected Public, Private or Ignored"):
+        score_submission(Path("s.csv"), write("a.csv", ["a,0,Maybe"], "id,target,Usage"))
+
+
+def test_answers_that_were_saved_as_floats() -> None:
+    assert score_submission(write("s.csv", ["a,3", "b,4"]), write("a.csv", ["a,3.0", "b,3.0"]))["all"]["score"] == 0.5
