@@ -191,6 +191,8 @@ def _accepts(hint: Any, value: Any) -> bool:
         return any(_accepts(part, value) for part in typing.get_args(hint))
     if origin is tuple:
         parts = typing.get_args(hint)
+        if parts[-1] is Ellipsis:
+            return isinstance(value, tuple) and all(_accepts(parts[0], each) for each in value)
         return isinstance(value, tuple) and len(value) == len(parts) and all(map(_accepts, parts, value))
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
@@ -206,7 +208,8 @@ def _type_words(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(map(_type_words, typing.get_args(hint)))
     if origin is tuple:
-        return f"({', '.join(map(_type_words, typing.get_args(hint)))})"
+        parts = typing.get_args(hint)
+        return f"({', '.join('...' if part is Ellipsis else _type_words(part) for part in parts)})"
     words = {float: "a number", int: "a whole number", str: "a string", bool: "True or False", types.NoneType: "None"}
     return words.get(hint, str(hint))
 

@@ -86,6 +86,60 @@ def warm_restarts(phase: Phase, /, minimum: float = 0.0, period: float = 10.0, t
     return np.concatenate(rates)
 
 
+@SCHEDULES.register
+def step(phase: Phase, /, epochs: float = 10.0, factor: float = 0.1) -> np.ndarray:
+    """The recipe's learning rate, times ``factor`` after every ``epochs`` epochs."""
+    if epochs <= 0 or not 0 < factor < 1:
+        raise RecipeError(f"step: epochs is {epochs}, factor {factor}; expected epochs > 0 and factor between 0 and 1")
+    fallen = np.arange(phase.steps) // max(1, round(epochs * phase.steps_per_epoch))
+    return phase.peak * factor**fallen
+
+
+@SCHEDULES.register
+def piecewise(phase: Phase, /, changes: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """The recipe's learning rate, then from an epoch on another factor of it: ``piecewise(((6, 0.1), (9, 0.01)))``.
+
+    Each change is (after so many epochs, the factor from then on).
+    """
+    starts = [epoch for epoch, _ in changes]
+    if not changes or starts != sorted(set(starts)) or min(starts) <= 0 or any(factor <= 0 for _, factor in changes):
+        raise RecipeError(
+            f"piecewise: changes are {changes}, expected (epochs, factor) pairs, epochs rising from above 0"
+        )
+    rates = np.full(phase.steps, phase.peak)
+    for epoch, factor in changes:
+        rates[round(epoch * phase.steps_per_epoch) :] = phase.peak * factor
+    return rates
+
+
+@SCHEDULES.register
+def triangular(phase: Phase, /, minimum: float = 0.0, period: float = 10.0) -> np.ndarray:
+    """Rises and falls in straight lines between ``minimum`` and the recipe's rate (Smith, arXiv 1506.01186).
+
+    ``period`` is the length of a whole cycle in epochs; each begins and ends at the minimum.
+    """
+    if period <= 0:
+        raise RecipeError(f"triangular: period is {period}, expected more than 0 epochs")
+    place = np.arange(phase.steps) / (period * phase.steps_per_epoch)  # in cycles
+    height = 1 - np.abs(2 * (place % 1) - 1)
+    return _checked(minimum, phase) + (phase.peak - minimum) * height
+
+
+@SCHEDULES.register
+def one_cycle(phase: Phase, /, start: float = 0.04, rise: float = 0.3) -> np.ndarray:
+    """One half cosine up to the recipe's rate and one down to nearly nothing (Smith and Topin, arXiv 1708.07120).
+
+    ``start`` is the first rate as a share of the peak, ``rise`` the share of the steps until the peak.
+    """
+    if not 0 < start < 1 or not 0 < rise < 1:
+        raise RecipeError(f"one_cycle: start is {start}, rise {rise}; expected both between 0 and 1")
+    up = max(1, round(rise * phase.steps))
+    low = start * phase.peak
+    rising = _half_cosine(1 - np.arange(up) / up, phase.peak, low)
+    falling = _half_cosine(np.arange(phase.steps - up) / max(1, phase.steps - up), phase.peak, low * 1e-4)
+    return np.concatenate([rising, falling])[: phase.steps]
+
+
 def _half_cosine(progress: np.ndarray, peak: float, minimum: float) -> np.ndarray:
     return minimum + (peak - minimum) * 0.5 * (1 + np.cos(np.pi * progress))
 

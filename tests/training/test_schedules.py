@@ -46,9 +46,40 @@ def test_warm_restarts_that_grow() -> None:
     assert len(learning_rates("warm_restarts(period=3)", 1.0, 7, 10)) == 70  # the last cycle is cut
 
 
+def test_step_and_piecewise_are_stairs() -> None:
+    rates = learning_rates("step(2, 0.1)", 1.0, 5, 10)
+    np.testing.assert_allclose(rates, np.repeat([1, 0.1, 0.01], [20, 20, 10]), rtol=1e-6)
+    rates = learning_rates("piecewise(((6, 0.1), (9, 0.01), (11, 0.001), (13, 0.0005)))", 1e-3, 15, 4)
+    expected = np.repeat([1e-3, 1e-4, 1e-5, 1e-6, 5e-7], np.array([6, 3, 2, 2, 2]) * 4)  # reference B's steps
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def test_triangular_cycles() -> None:
+    rates = learning_rates("triangular(0.2, period=4)", 1.0, 8, 10)
+    np.testing.assert_allclose(rates[[0, 10, 20, 30, 40, 60]], [0.2, 0.6, 1.0, 0.6, 0.2, 1.0], rtol=1e-6)
+    assert (rates.min(), rates.max()) == (np.float32(0.2), 1.0)
+
+
+def test_one_cycle_rises_and_falls() -> None:
+    rates = learning_rates("one_cycle(start=0.1, rise=0.25)", 2.0, 4, 25)
+    assert rates[0] == pytest.approx(0.2)
+    assert rates.argmax() == 25
+    assert rates.max() == pytest.approx(2.0)
+    assert rates[-1] < 0.01
+    assert (np.diff(rates[:26]) > 0).all()
+    assert (np.diff(rates[25:]) < 0).all()
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
+        ("step(0)", "epochs is 0, factor 0.1; expected epochs > 0 and factor between 0 and 1"),
+        ("step(factor=1.0)", "expected epochs > 0 and factor between"),
+        ("piecewise(((9, 0.1), (6, 0.01)))", "expected .epochs, factor. pairs, epochs rising from above 0"),
+        ("piecewise((6, 0.1))", r"changes is \(6, 0.1\), expected \(\(a number, a number\), ...\)"),
+        ("piecewise(())", "changes are .., expected"),
+        ("triangular(period=0)", "period is 0, expected more than 0 epochs"),
+        ("one_cycle(rise=1.0)", "start is 0.04, rise 1.0; expected both between 0 and 1"),
         ("cosin", "unknown schedule 'cosin': did you mean 'cosine'"),
         ("cosine(2.0)", "minimum is 2.0, expected 0 up to the learning rate, 1.0"),
         ("cosine(-1)", "minimum is -1"),
