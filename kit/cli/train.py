@@ -24,6 +24,7 @@ def train(
     augment: Annotated[str | None, typer.Option(help="Such as 'flip|shift(height=2, width=0)|elastic'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as 'warmup(1)|cosine' or 'warm_restarts(0.001)'.")] = None,
     normalization: Annotated[str | None, typer.Option(help="none, rescale or standardize.")] = None,
+    label_smoothing: Annotated[float | None, typer.Option(help="Share of a target spread over all classes.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Such as 'holdout', 'first_rows(40000)' or 'group_folders'.")
     ] = None,
@@ -69,6 +70,7 @@ def train(
             augment=augment,
             schedule=schedule,
             normalization=normalization,
+            label_smoothing=label_smoothing,
             seed=seed,
             precision=precision,
             keep=keep,

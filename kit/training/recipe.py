@@ -37,6 +37,7 @@ class Recipe:
     schedule: str = "warmup(1)|cosine"  # spec
     augment: str = "none"  # spec
     normalization: str = "rescale"  # spec
+    label_smoothing: float = 0.0  # share of each target that is spread evenly over all classes
     precision: str = "auto"
     keep: str = "last"  # weights of the last epoch, or of the best by the metric on validation rows (a selected score)
     metric: str = "accuracy"  # spec; the competition's, unless chosen otherwise
@@ -49,6 +50,9 @@ class Recipe:
         rate = self.learning_rate
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
             raise RecipeError(f"learning_rate is {rate!r}, expected a number above 0")
+        smoothing = self.label_smoothing
+        if isinstance(smoothing, bool) or not isinstance(smoothing, int | float) or not 0 <= smoothing < 1:
+            raise RecipeError(f"label_smoothing is {smoothing!r}, expected a number from 0 up to, not including, 1")
         for name in ("competition", "model", "split", "optimizer", "schedule", "augment", "normalization", "metric"):
             if not isinstance(getattr(self, name), str):
                 raise RecipeError(f"{name} is {getattr(self, name)!r}, expected a string")
@@ -80,7 +84,8 @@ class Recipe:
 
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with any field."""
-        fields_as_read = {**self.to_dict(), "learning_rate": float(self.learning_rate)}  # 1 and 1.0 are the same
+        numbers = {name: float(getattr(self, name)) for name in ("learning_rate", "label_smoothing")}
+        fields_as_read = {**self.to_dict(), **numbers}  # 1 and 1.0 are the same
         canonical = json.dumps(fields_as_read, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 

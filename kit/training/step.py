@@ -9,11 +9,14 @@ import numpy as np
 from kit.training.augment import augmentation
 
 
-def training_step(classifier: Any, augment: str, num_classes: int) -> Any:
+def training_step(classifier: Any, augment: str, num_classes: int, label_smoothing: float = 0.0) -> Any:
     """Wrap a classifier (float32 pixels -> logits) for training, on any Keras backend.
 
     The wrapper takes ``{"pixels", "labels", "seed"}`` as ``epoch_batches`` yields them. Its generator is set
     from the batch's ``seed``, so that what a step draws depends on (seed, epoch, step) alone.
+
+    Args:
+        label_smoothing: share of each target that is spread evenly over all classes, for the loss alone.
     """
     import keras
     from keras import ops
@@ -42,7 +45,9 @@ def training_step(classifier: Any, augment: str, num_classes: int) -> Any:
             sample_weight: Any = None,
             training: bool = True,
         ) -> Any:
-            loss = keras.losses.categorical_crossentropy(y_pred["targets"], y_pred["logits"], from_logits=True)
+            loss = keras.losses.categorical_crossentropy(
+                y_pred["targets"], y_pred["logits"], from_logits=True, label_smoothing=label_smoothing
+            )
             return ops.mean(loss) + sum(self.classifier.losses)
 
         def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:

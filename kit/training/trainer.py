@@ -112,7 +112,7 @@ def _prepare(images: Images, task: Task, test: Images | None) -> _Training:
     optimizer = OPTIMIZERS.bind_one(recipe.optimizer)(rate_table(rates))
     if task.switches.precision == "float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients would become zero
-    step = training_step(classifier, recipe.augment, task.num_classes)
+    step = training_step(classifier, recipe.augment, task.num_classes, recipe.label_smoothing)
     step.compile(optimizer, jit_compile=task.switches.jit_compile)
     classifier.compile(jit_compile=task.switches.jit_compile)  # for predict_on_batch
     return _Training(images, task, test, classifier, step, rates, steps)

@@ -17,7 +17,8 @@ def test_the_hash_changes_with_every_field() -> None:
     other = {
         "competition": "tiny", "model": "brief", "split": "stratified_kfold(3)", "epochs": 3, "batch_size": 7,
         "optimizer": "sgd", "learning_rate": 0.5, "schedule": "constant", "augment": "flip",
-        "normalization": "none", "precision": "float32", "keep": "best", "metric": "log_loss", "seed": 9,
+        "normalization": "none", "label_smoothing": 0.1, "precision": "float32", "keep": "best",
+        "metric": "log_loss", "seed": 9,
     }  # fmt: skip
     assert set(other) == {field.name for field in dataclasses.fields(Recipe)}
     hashes = {dataclasses.replace(RECIPE, **{name: value}).hash() for name, value in other.items()}
@@ -35,6 +36,7 @@ def test_the_hash_changes_with_every_field() -> None:
         ("learning_rate", 0, "learning_rate is 0, expected a number above 0"),
         ("learning_rate", float("nan"), "learning_rate is nan"),
         ("learning_rate", "fast", "learning_rate is 'fast'"),
+        ("label_smoothing", 1.0, "label_smoothing is 1.0, expected a number from 0 up to, not including, 1"),
         ("seed", -1, "seed is -1"),
         ("seed", 2**32, "expected a whole number from 0 to 4294967295"),
         ("model", "resnet", "unknown model 'resnet'"),

@@ -150,6 +150,13 @@ def test_other_optimizers_learn(images: Images, optimizer: str) -> None:
     assert scores["validation"]["accuracy"] > 0.6  # one in three by chance
 
 
+def test_label_smoothing_keeps_the_net_from_being_sure(images: Images) -> None:
+    for name, smoothing in (("a", 0.0), ("b", 0.3)):
+        train_fold(images, task(name, images, epochs=8, label_smoothing=smoothing), Listener())
+    sure, smooth = (FoldDirectory(Path(name)).read_predictions()["validation_probabilities"] for name in "ab")
+    assert smooth.max(axis=1).mean() < sure.max(axis=1).mean() - 0.05
+
+
 def test_augmentation_is_never_applied_to_validation_rows(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     """A net trained on black images only still gives each validation image its own answer, as it sees the image."""
 
