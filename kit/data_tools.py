@@ -1,4 +1,4 @@
-"""What is done with a competition's data before and after a training: check, folds, prepare, score, new."""
+"""What is done with a competition's data before and after a training: check, folds, preview, prepare, score, new."""
 
 from __future__ import annotations
 
@@ -72,6 +72,25 @@ def folds(
         hand[part.validation] = number
     write_folds_file(Path(out), images.ids, hand)
     return [len(part.validation) for part in parts]
+
+
+def preview(
+    competition: str,
+    augment: str,
+    out: StrPath,
+    *,
+    seed: int = 0,
+    data: StrPath | None = None,
+    labels: str | int | None = None,
+    image_size: int | None = None,
+) -> Path:
+    """Draw training images and what an augmentation spec makes of them."""
+    from kit.report.preview import write_preview
+    from kit.training.augment import augmentation
+
+    augmentation(augment)  # a wrong word is told before any file is read
+    task = open_task(competition, data, labels=labels, image_size=image_size)
+    return write_preview(load_training_images(task), task.class_names, augment, Path(out), seed)
 
 
 def score(submission: StrPath, answers: StrPath, metric: str | None = None, public: float = 0.3) -> dict[str, Any]:

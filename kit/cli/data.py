@@ -1,4 +1,4 @@
-"""kit data, kit folds"""
+"""kit data, kit folds, kit preview, kit score"""
 
 from __future__ import annotations
 
@@ -81,6 +81,25 @@ def folds(
     given = {"--data": data, "--labels": labels, "--image-size": image_size, "--folds": out}
     words = [word for option, value in given.items() if value is not None for word in (option, str(value))]
     typer.echo(f"next    {shlex.join(['kit', 'train', competition, *words])}")
+
+
+def preview(
+    competition: Annotated[str, typer.Argument(help="Such as fashion_mnist, or folder with --data.")],
+    augment: Annotated[str, typer.Option(help="Such as 'flip|shift(height=2, width=2)|elastic'.")],
+    out: Annotated[Path, typer.Option(help="The picture to write: .png, .svg or .pdf.")] = Path("preview.png"),
+    seed: Annotated[int, typer.Option(help="Another seed draws other images and changes.")] = 0,
+    data: Data = None,
+    labels: Labels = None,
+    image_size: ImageSize = None,
+) -> None:
+    """Draw training images above what an augmentation makes of them."""
+    from kit import data_tools
+    from kit.cli.quiet import import_keras_quietly
+
+    import_keras_quietly()
+    with reading_shown(sys.stderr):
+        path = data_tools.preview(competition, augment, out, seed=seed, data=data, labels=labels, image_size=image_size)
+    typer.echo(f"wrote  {path}")
 
 
 def score(
