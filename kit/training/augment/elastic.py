@@ -14,6 +14,7 @@ import numpy as np
 
 from kit.errors import RecipeError
 from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, check_probability, chosen
+from kit.training.augment.interpolation import sample
 
 TRUNCATE = 4.0  # standard deviations at which the Gaussian ends, as in SciPy
 
@@ -81,29 +82,7 @@ def displace(images: Any, displacement: Any) -> Any:
     """
     from keras import ops
 
-    batch = ops.shape(images)[0]
-    height, width, channels = images.shape[1:]
-    row = _reflect(displacement[:, 0] + ops.arange(height, dtype="float32")[:, None], height)
-    column = _reflect(displacement[:, 1] + ops.arange(width, dtype="float32")[None, :], width)
-    top, left = ops.floor(row), ops.floor(column)  # -1 .. size - 1
-    down, right = (row - top)[..., None], (column - left)[..., None]
-
-    # The four neighbours of a place lie side by side in memory, so that one gather instead of four fetches them.
-    padded = ops.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="symmetric")
-    corners = ops.concatenate([padded[:, :-1, :-1], padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]], axis=-1)
-    stride = width + 1
-    place = ops.cast((top + 1) * stride + left + 1, "int32") + ops.reshape(
-        ops.arange(batch, dtype="int32") * ((height + 1) * stride), (-1, 1, 1)
-    )
-    near = ops.take(ops.reshape(corners, (-1, 4 * channels)), ops.reshape(place, (-1,)), axis=0)
-    near = ops.reshape(near, (-1, height, width, 4 * channels))
-    above = near[..., :channels] * (1 - right) + near[..., channels : 2 * channels] * right
-    below = near[..., 2 * channels : 3 * channels] * (1 - right) + near[..., 3 * channels :] * right
-    return above * (1 - down) + below * down
-
-
-def _reflect(place: Any, size: int) -> Any:
-    """Fold places outside -0.5 .. size - 0.5 back inside."""
-    from keras import ops
-
-    return size - ops.abs(size - ops.mod(place + 0.5, 2.0 * size)) - 0.5
+    height, width = images.shape[1:3]
+    row = displacement[:, 0] + ops.arange(height, dtype="float32")[:, None]
+    column = displacement[:, 1] + ops.arange(width, dtype="float32")[None, :]
+    return sample(images, row, column)

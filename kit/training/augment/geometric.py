@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from kit.errors import RecipeError
 from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, check_probability, chosen
+from kit.training.augment.interpolation import Fill
 
 
 @AUGMENTATIONS.register
@@ -36,11 +37,9 @@ def shift(height: int = 2, width: int = 2, probability: float = 1.0) -> Augmenta
     def apply(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
         from keras import ops
 
-        moved = images
-        if height:
-            moved = ops.transpose(_move_columns(ops.transpose(moved, (0, 2, 1, 3)), height, seed), (0, 2, 1, 3))
-        if width:
-            moved = _move_columns(moved, width, seed)
+        batch = ops.shape(images)[0]
+        down, right = (whole_pixels(batch, most, seed) if most else 0 for most in (height, width))
+        moved = move(images, down, right, "nearest")
         if probability < 1:
             moved = ops.where(chosen(images, seed, probability), moved, images)
         return moved, targets
@@ -48,12 +47,72 @@ def shift(height: int = 2, width: int = 2, probability: float = 1.0) -> Augmenta
     return apply
 
 
-def _move_columns(images: Any, pixels: int, seed: Any) -> Any:
-    """Move along the third dimension, as a product with a 0/1 matrix an image."""
-    from keras import ops, random
+@AUGMENTATIONS.register
+def pad_crop(
+    padding: int = 4, fill: Literal["constant", "reflect"] = "constant", probability: float = 1.0
+) -> Augmentation:
+    """Pad each image on every side, and crop a random window of its own size.
 
-    width = images.shape[2]
-    offset = random.randint((ops.shape(images)[0], 1), -pixels, pixels + 1, seed=seed)
-    source = ops.clip(ops.arange(width)[None, :] - offset, 0, width - 1)  # (batch, width)
-    pick = ops.one_hot(source, width, dtype=images.dtype)  # (batch, width, width)
-    return ops.einsum("bow,bhwc->bhoc", pick, images)
+    He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
+
+    Args:
+        padding: pixels on each side.
+        fill: the padding is black (``constant``), or the image reflected with its border pixel repeated.
+        probability: share of the images that are cropped.
+    """
+    check_probability("pad_crop", probability)
+    if padding < 1:
+        raise RecipeError(f"pad_crop: padding is {padding} pixels, expected 1 or more")
+
+    def apply(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
+        from keras import ops
+
+        batch = ops.shape(images)[0]
+        cropped = move(images, whole_pixels(batch, padding, seed), whole_pixels(batch, padding, seed), fill)
+        if probability < 1:
+            cropped = ops.where(chosen(images, seed, probability), cropped, images)
+        return cropped, targets
+
+    return apply
+
+
+def whole_pixels(batch: Any, most: int, seed: Any) -> Any:
+    """Draw a distance for each image, from -most to most: int32 (batch, 1)."""
+    from keras import random
+
+    return random.randint((batch, 1), -most, most + 1, seed=seed)
+
+
+def move(images: Any, down: Any, right: Any, fill: Fill) -> Any:
+    """Move images by whole pixels, each by its own: down and right are int32 (batch, 1), or 0.
+
+    A gather copies pixels as they are. A product with 0/1 matrices takes as long, and rounds them where a GPU
+    multiplies in TF32.
+    """
+    from keras import ops
+
+    batch = ops.shape(images)[0]
+    height, width, channels = images.shape[1:]
+    row = ops.arange(height)[None, :] - down  # (batch, height), or (1, height)
+    column = ops.arange(width)[None, :] - right
+    place = _back_inside(row, height, fill)[:, :, None] * width + _back_inside(column, width, fill)[:, None, :]
+    place = place + ops.reshape(ops.arange(batch) * (height * width), (-1, 1, 1))  # (batch, height, width)
+    moved = ops.take(ops.reshape(images, (-1, channels)), ops.reshape(place, (-1,)), axis=0)
+    moved = ops.reshape(moved, (-1, height, width, channels))
+    if fill == "constant":
+        covered = (_is_inside(row, height)[:, :, None] & _is_inside(column, width)[:, None, :])[..., None]
+        moved = ops.where(covered, moved, 0.0)
+    return moved
+
+
+def _back_inside(index: Any, size: int, fill: Fill) -> Any:
+    from keras import ops
+
+    if fill == "reflect":  # d c b a | a b c d | d c b a
+        index = ops.mod(index, 2 * size)
+        return ops.minimum(index, 2 * size - 1 - index)
+    return ops.clip(index, 0, size - 1)
+
+
+def _is_inside(index: Any, size: int) -> Any:
+    return (index >= 0) & (index < size)
