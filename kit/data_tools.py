@@ -59,7 +59,8 @@ def folds(
     """
     import numpy as np
 
-    from kit.data.folds import make_split, write_folds_file
+    from kit.data.folds import make_split
+    from kit.data.folds_file import write_folds_file
     from kit.registry import with_options
 
     split = make_split(with_options("stratified_kfold", folds=folds, group=group, near=near or None))

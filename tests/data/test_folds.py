@@ -14,8 +14,8 @@ from kit.data.folds import (
     deal,
     make_split,
     separated_duplicates,
-    write_folds_file,
 )
+from kit.data.folds_file import write_folds_file
 from kit.data.images import Images
 from kit.errors import DataError, RecipeError
 
