@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from competitions._cifar import SHAPE, DataSet, Version
+from competitions._cifar import RECIPES, SHAPE, DataSet, Version
 from kit.data.images import Competition
 from kit.data.locate import data_root
 from kit.data.prepared import write_png_competition
@@ -40,17 +40,6 @@ CIFAR10 = DataSet(
     ("labels",),
     CLASSES,
 )
-_COMMON = {
-    "split": "holdout_90_10",  # the official test images are labelled, and scored once at the end
-    "epochs": 15,
-    "batch_size": 128,
-    "optimizer": "adamax",
-    "learning_rate": 6e-3,  # per batch of 128
-    "schedule": "warmup(1)|cosine",
-    "augment": "flip|shift(height=2, width=2)",
-    "normalization": "standardize",
-}
-RECIPES = {"deeper": {"model": "deeper", **_COMMON}, "brief": {"model": "brief", **_COMMON}}
 
 
 def competition(data: Path | None, /) -> Competition:

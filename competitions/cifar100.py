@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from competitions._cifar import SHAPE, DataSet, Version
+from competitions._cifar import RECIPES, SHAPE, DataSet, Version
 from kit.data.images import Competition, Images
 from kit.data.locate import data_root
 from kit.data.prepared import write_png_competition
@@ -59,17 +59,6 @@ CIFAR100 = DataSet(
     ("coarse_labels", "fine_labels"),
     FINE,
 )
-_COMMON = {
-    "split": "holdout_90_10",  # the official test images are labelled, and scored once at the end
-    "epochs": 15,
-    "batch_size": 128,
-    "optimizer": "adamax",
-    "learning_rate": 6e-3,  # per batch of 128
-    "schedule": "warmup(1)|cosine",
-    "augment": "flip|shift(height=2, width=2)",
-    "normalization": "standardize",
-}
-RECIPES = {"deeper": {"model": "deeper", **_COMMON}, "brief": {"model": "brief", **_COMMON}}  # not measured yet
 
 
 def competition(data: Path | None, /, labels: Literal["fine", "coarse"] = "fine") -> Competition:
