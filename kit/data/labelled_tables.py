@@ -18,6 +18,7 @@ from kit.data.readers.trees import Tree
 from kit.data.sample import Sample, files_of_ids, read_sample, refuse_repeated, test_ids
 from kit.errors import DataError
 
+TEST_TABLE = "test.csv"
 TABLES = ("train.csv", "trainLabels.csv", "train_labels.csv", "labels.csv")
 _TRAIN_FOLDERS = ("train", "train_images", "images", "train-images")
 _TEST_FOLDERS = ("test", "test_images", "images", "test-images")
@@ -51,7 +52,7 @@ class OpenTable:
 
 
 def load_unlabelled(layout: TableLayout, load_table: Callable[[], OpenTable], kind: Format) -> Images:
-    """The images to predict: those that the sample names, or all in the test folder that have no label.
+    """The images to predict: those that the sample or ``test.csv`` names, or all in the test folder without a label.
 
     Args:
         load_table: called only where there is no sample, and where there is a table.
@@ -65,6 +66,10 @@ def load_unlabelled(layout: TableLayout, load_table: Callable[[], OpenTable], ki
         prefix = f"{folder}/" if folder else ""
         part = tree.below(folder) if folder else tree
         files = [prefix + name for name in picture_files(part)]
+        if sample is None and (listing := find_table(tree, TEST_TABLE)):
+            ids = _listed_ids(tree, listing)
+            chosen = files_of_ids(ids.tolist(), files, tree.describe(listing))
+            return Images(read_pictures(tree, chosen, kind, "test images"), ids, notes=skipped_note(part))
         with_endings = True
         if sample is None and find_table(tree, *([layout.table] if layout.table else TABLES)):
             table = load_table()
@@ -80,6 +85,15 @@ def load_unlabelled(layout: TableLayout, load_table: Callable[[], OpenTable], ki
         if not with_endings:  # as the table names its images
             ids = np.array([PurePosixPath(name).stem for name in chosen])
         return Images(read_pictures(tree, chosen, kind, "test images"), ids, notes=skipped_note(part))
+
+
+def _listed_ids(tree: Tree, listing: str) -> np.ndarray:
+    """The ids of a table of test images, as text."""
+    source = tree.describe(listing)
+    columns = read_table(source, tree.read(listing))
+    ids = columns[_usual(_ID_NAMES, columns) or next(iter(columns))]
+    refuse_repeated(ids, source)
+    return ids
 
 
 def open_layout(layout: TableLayout) -> AbstractContextManager[Tree]:

@@ -147,6 +147,13 @@ def test_labels_that_were_saved_as_floats() -> None:
         open_competition("csv", FILES).load_test()
 
 
+def test_a_table_of_test_ids_without_a_sample() -> None:
+    table_and_images(FILES)
+    (FILES / "sample_submission.csv").unlink()
+    write_csv(FILES / "test.csv", ["image_id", "patient"], [(f"img_{n}.jpg", 1) for n in (7, 3)])
+    assert open_competition("csv", FILES).load_test().ids.tolist() == ["img_7.jpg", "img_3.jpg"]
+
+
 def test_the_file_of_an_id() -> None:
     files = ["a/1.png", "a/2.png", "b/2.png", "b/x.y.jpg"]
     assert files_of_ids(["1", "1.png", "a/1.png", "b/2.png", "x.y"], files, "s") == [
