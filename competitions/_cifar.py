@@ -204,4 +204,13 @@ RECIPES = {
     # some 4 minutes on two CPU cores. docs/results.md. CIFAR-100 was not measured here.
     "deeper": {"model": "deeper", **_COMMON},
     "brief": {"model": "brief", **_COMMON},  # not measured yet
+    # kit train cifar10 --model custom_vgg, on the same pixels: test 84.56 % (83.53 to 85.53), seed 0, 516 s.
+    "custom_vgg": {
+        "model": "custom_vgg(momentum=0.9)",
+        **_COMMON,
+        "epochs": 12,
+        "learning_rate": 4e-3,  # per batch of 128
+        "augment": "flip|pad_crop(4, 'reflect')",
+        "label_smoothing": 0.1,
+    },
 }
