@@ -95,9 +95,11 @@ def open_competition(spec: str, data: Path | None = None, known: Trained | None 
         DataError: its classes are read from files that are missing or wrong.
     """
     from kit.data.images import Competition
-    from kit.errors import RecipeError
+    from kit.errors import DataError, RecipeError
     from kit.registry import Registry, parse_spec
 
+    if data is not None and not data.exists():  # also where a competition is embedded and would not look
+        raise DataError(f"--data {data} does not exist: name the directory or .zip with the competition's files")
     name = parse_spec(spec)[0].name
     registry = Registry("competition")
     registry.add(name, find_competition(name))
