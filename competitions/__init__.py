@@ -101,15 +101,14 @@ def open_competition(spec: str, data: Path | None = None, known: Trained | None 
     if data is not None and not data.exists():  # also where a competition is embedded and would not look
         raise DataError(f"--data {data} does not exist: name the directory or .zip with the competition's files")
     name = parse_spec(spec)[0].name
+    found, is_own = find_competition(name), name in _own()
     registry = Registry("competition")
-    registry.add(name, find_competition(name))
+    registry.add(name, found)
     opener = registry.bind_one(spec)
-    opened = (_guarded(name, opener) if name in _own() else opener)(
-        *_own_arguments(find_competition(name), data, known)
-    )
+    opened = (_guarded(name, opener) if is_own else opener)(*_own_arguments(found, data, known))
     if not isinstance(opened, Competition):
         raise RecipeError(f"competition {name!r}: competition(data, /) gave {opened!r}, expected a Competition")
-    if name in _own():
+    if is_own:
         load_train, load_test = _guarded(name, opened.load_train), _guarded(name, opened.load_test)
         opened = dataclasses.replace(opened, load_train=load_train, load_test=load_test)
     return dataclasses.replace(opened, spec=registry.canonical(spec))

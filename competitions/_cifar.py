@@ -15,12 +15,13 @@ import numpy as np
 
 from kit.data.cache import Arrays, cached_arrays
 from kit.data.data_trees import data_set_root, find_table, open_data_tree
-from kit.data.images import Images, TextFile
+from kit.data.images import Images
 from kit.data.labelled_tables import TableLayout, load_unlabelled, open_table
 from kit.data.locate import data_directories
 from kit.data.picture_sets import Format, read_class_folders
 from kit.data.readers.cifar import write_batches
 from kit.data.readers.tarballs import spooled_members
+from kit.data.readers.trees import Tree
 from kit.data.sample import read_sample
 from kit.errors import DataError
 from kit.files import replacing
@@ -84,19 +85,16 @@ class DataSet:
         labels = arrays[self.columns[-1]]
         return Images(arrays["pixels"], np.arange(1, rows + 1), np.asarray(labels), columns), arrays
 
-    def test_is_labelled(self, data: Path | None) -> bool:
-        """All packagings have the labels but Kaggle's, with its table."""
-        if not self._has_pictures(data):
-            return True
+    def of_the_test(self, data: Path | None) -> dict[str, Any]:
+        """What a Competition says of its test: a sample, and labels in all packagings but Kaggle's, with its table."""
+        if not self._is_there(data):
+            return {"test_is_labelled": True}
         with open_data_tree(data_set_root(self.name, data), _ARCHIVES, _FOLDERS) as tree:
-            return find_table(tree, *_LABELS) is None
-
-    def sample(self, data: Path | None) -> TextFile | None:
-        if not self._has_pictures(data):
-            return None
-        with open_data_tree(data_set_root(self.name, data), _ARCHIVES, _FOLDERS) as tree:
-            sample = read_sample(tree)
-            return sample.text if sample else None
+            sample = read_sample(tree) if _holds_pictures(tree) else None
+            return {
+                "sample_submission": sample.text if sample else None,
+                "test_is_labelled": find_table(tree, *_LABELS) is None,
+            }
 
     def _find_version(self, part: str, data: Path | None) -> tuple[Version, Any] | None:
         """The first version that is there, and its batches, or the archive with all of them."""
@@ -126,10 +124,13 @@ class DataSet:
 
     def _has_pictures(self, data: Path | None) -> bool:
         """Whether there are image folders or a table of labels, as far as the names at the top tell."""
-        if not any(place.exists() for place in data_directories(self.name, data)):
+        if not self._is_there(data):
             return False
         with open_data_tree(data_set_root(self.name, data), _ARCHIVES, _FOLDERS) as tree:
-            return find_table(tree, *_LABELS) is not None or any(map(_FOLDERS.fullmatch, tree.top_folders))
+            return _holds_pictures(tree)
+
+    def _is_there(self, data: Path | None) -> bool:
+        return any(place.exists() for place in data_directories(self.name, data))
 
     def _load_pictures(self, part: str, data: Path | None) -> Images:
         root = data_set_root(self.name, data)
@@ -178,6 +179,10 @@ class DataSet:
             pixels = loaded[0][number][0]
             labels = [answer[number][1].reshape(-1, 1) for answer in loaded]
             write_binary(directory / binary.folder, binary.files(part), pixels, labels)
+
+
+def _holds_pictures(tree: Tree) -> bool:
+    return find_table(tree, *_LABELS) is not None or any(map(_FOLDERS.fullmatch, tree.top_folders))
 
 
 def write_binary(folder: Path, files: Sequence[str], pixels: np.ndarray, labels: Sequence[np.ndarray]) -> None:

@@ -164,7 +164,11 @@ def _labelled_test(competition: Competition, folds: Sequence[Fold]) -> Images | 
         logger.warning("the test images are not scored: %s", error)
         return None
     if test.pixels.shape[1:] != competition.image_shape:
-        logger.warning("the test images are not scored: they are %s", test.pixels.shape[1:])
+        logger.warning(
+            "the test images are not scored: they are %s, expected %s (height, width, channels) as in training",
+            test.pixels.shape[1:],
+            competition.image_shape,
+        )
         return None
     return test
 

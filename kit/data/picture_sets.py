@@ -56,7 +56,7 @@ def picture_files(tree: Tree) -> list[str]:
     return [name for name in tree.files if name.lower().endswith(SUFFIXES)]
 
 
-def skipped_note(tree: Tree, used: Sequence[str] | None = None) -> tuple[str, ...]:
+def skipped_note(tree: Tree) -> tuple[str, ...]:
     """One line on files that were passed over, if there are any."""
     strangers = [name for name in tree.files if not name.lower().endswith(SUFFIXES)]
     names = [*tree.ignored, *strangers]

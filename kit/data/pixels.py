@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.data.images import windows
+from kit.data.readers.growing import growing
 from kit.errors import DataError
 
 ROWS_AT_A_TIME = 128  # 0.8 MB of 28x28 float64: they stay in the processor's cache from check to conversion
@@ -41,16 +42,13 @@ def write_as_uint8(features: np.ndarray, shape: tuple[int, int, int], path: Path
 def _write(features: np.ndarray, shape: tuple[int, int, int], path: Path, source: str, factor: int) -> float:
     """Write the images times a factor; returns the largest value found."""
     largest = 0.0
-    # Not through a memory map: on a full disk that would end the process without a word.
-    with path.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (len(features), *shape)}
-        np.lib.format.write_array_header_2_0(file, header)
+    with growing(path, shape) as write:
         for number, window in enumerate(windows(features, ROWS_AT_A_TIME)):
             low, high = float(window.min()), float(window.max())
             _check_range(low, high, window, number * ROWS_AT_A_TIME, source)
             largest = max(largest, high)
             scaled = window if factor == 1 else window * float(factor)
-            file.write(np.rint(scaled).astype(np.uint8).tobytes())
+            write(np.rint(scaled).astype(np.uint8))
     return largest
 
 

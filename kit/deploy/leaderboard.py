@@ -105,20 +105,16 @@ def _expected(submission: Path, header: tuple[str, str], truth: dict[str, str]) 
     given = {row[1] for row in rows if len(row) == 2}
     if len(answered) == 2 and any(map(is_fraction, given)):
         return Expected(header, frozenset(truth), tuple(sorted(answered, key=_in_order)), wants_probabilities=True)
-    others = given - answered
-    misspelt = {label for label in others if _same(label, answered)}
-    return Expected(header, frozenset(truth), tuple(sorted(answered | (others - misspelt), key=_in_order)))
-
-
-def _same(label: str, answered: set[str]) -> bool:
-    """Whether a label is one of the answers' but for how it is written, as ``3.0``, `` 3`` and ``Cat`` are."""
-    plain = {_plain(answer) for answer in answered}
-    return _plain(label) in plain or not label.strip()
+    spelt = {"", *map(_plain, answered)}
+    wrong = {label for label in given if _plain(label) not in spelt}
+    return Expected(header, frozenset(truth), tuple(sorted(answered | wrong, key=_in_order)))
 
 
 def _plain(label: str) -> str:
+    """A label but for how it is written: ``3`` of ``3.0`` and of `` 3``, ``cat`` of ``Cat``."""
     text = label.strip().casefold()
-    return re.sub(r"\.0+$", "", text) if re.fullmatch(r"-?\d+\.0+", text) else text
+    number = re.fullmatch(r"(-?\d+)\.0+", text)
+    return number[1] if number else text
 
 
 def _in_order(label: str) -> tuple[float, str]:

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kit.cli.main import main
 from tests import layouts
-from tests.cli.test_commands import kit as kit
+from tests.cli.test_commands import kit
 
 FILES = Path("files")
 
@@ -150,7 +149,6 @@ def test_words_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch, capsys: 
     ):
         assert kit("train", "digits", *words, monkeypatch=monkeypatch) == 2
         assert message in capsys.readouterr().err
-    assert callable(main)
 
 
 @pytest.mark.parametrize(

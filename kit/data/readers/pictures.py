@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kit.data.readers.faults import FaultError, shown, stranger
+from kit.data.readers.growing import growing
 from kit.data.readers.trees import Tree
 from kit.errors import DataError
 
@@ -341,14 +342,11 @@ def _write(
     tree: Tree, names: Sequence[str], path: Path, plan: _Plan, progress: Callable[[int, int], None] | None
 ) -> str:
     digest, done = hashlib.sha256(), 0
-    with path.open("wb") as file:
-        # Not through a memory map: on a full disk that would end the process without a word.
-        header = {"descr": "|u1", "fortran_order": False, "shape": (len(names), *plan.shape)}
-        np.lib.format.write_array_header_2_0(file, header)
+    with growing(path, plan.shape) as write:
         for content_digests, pixels in _in_order(tree, names, plan):
             for content_digest, picture in zip(content_digests, pixels, strict=True):
                 digest.update(names[done].encode() + b"\0" + content_digest)
-                file.write(picture)
+                write(np.frombuffer(picture, np.uint8).reshape(1, *plan.shape))
                 done += 1
             if progress:
                 progress(done, len(names))
