@@ -109,10 +109,12 @@ def train(
             logger.warning(line)
 
     run = RunDirectory.create(Path(out), task.name, model_name(plan.model), name)
-    run.write_recipe(plan.to_dict(), run_context(plan, switches, images, task.data))
+    context = run_context(plan, switches, images, task.data)
+    run.write_recipe(plan.to_dict(), context)
     run.write_split(parts, plan.split, plan.seed)
+    classes, images_hash = len(task.label_values), context["images"]["hash"]
     tasks = [
-        Task(plan, switches, number, parts[number], len(task.label_values), run.fold(number, len(parts)))
+        Task(plan, switches, number, parts[number], classes, run.fold(number, len(parts)), images_hash)
         for number in (range(len(parts)) if fold is None else [fold])
     ]
     with interruptible() as interrupt:  # the export too: TensorFlow would answer an interrupt with a SystemError
@@ -176,12 +178,14 @@ def _labelled_test(competition: Competition, folds: Sequence[Fold]) -> Images | 
 def _check_buildable(recipe: Recipe, competition: Competition) -> None:
     """Build the model and the optimiser once, so that a value that Keras refuses is met before the data is read."""
     from kit.models.build import Architecture, build_classifier
-    from kit.training.optimizers import OPTIMIZERS
+    from kit.training.fine_tuning import check_weights
+    from kit.training.optimizers import build_optimizer
 
+    check_weights(recipe.weights, recipe.model)
     channels = competition.image_shape[-1]
     size = len(competition.label_values)
     try:
-        OPTIMIZERS.bind_one(recipe.optimizer)(recipe.learning_rate)
+        build_optimizer(recipe.optimizer, recipe.learning_rate, recipe.weight_decay, recipe.clip_norm)
         build_classifier(
             Architecture(recipe.model, competition.image_shape, size, (1.0,) * channels, (0.0,) * channels)
         )
@@ -210,7 +214,7 @@ def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs")
     if keras.backend.backend() != "tensorflow":
         return _export_in_child(run)  # Keras exports ONNX through TensorFlow
     from kit.deploy.export import export_onnx
-    from kit.training.trainer import load_predictor
+    from kit.training.weights import load_predictor
 
     saved = run.read_recipe()
     competition = saved_competition(saved)

@@ -19,6 +19,19 @@ def epoch_order(num_rows: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox([seed, epoch])).permutation(num_rows)
 
 
+def balanced_order(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """An epoch of as many rows in which every class is as frequent as the others: int64 (rows,).
+
+    Rows of a small class come again and again, each as often as the others give or take one; those of a large class
+    take turns from epoch to epoch by chance.
+    """
+    random = np.random.Generator(np.random.Philox([seed, epoch]))
+    members = [rows for label in np.unique(labels) if len(rows := np.flatnonzero(labels == label))]
+    share = -(-len(labels) // len(members))
+    rounds = [np.concatenate([random.permutation(rows) for _ in range(-(-share // len(rows)))]) for rows in members]
+    return random.permutation(np.concatenate([rows[:share] for rows in rounds]))[: len(labels)]
+
+
 def batch_rows(order: np.ndarray, step: int, batch_size: int) -> np.ndarray:
     """Rows of one step. All batches have the same size: the last one goes back over a few rows of the epoch."""
     size = min(batch_size, len(order))
@@ -27,9 +40,12 @@ def batch_rows(order: np.ndarray, step: int, batch_size: int) -> np.ndarray:
 
 
 def epoch_batches(
-    images: Images, rows: np.ndarray, batch_size: int, seed: int, epoch: int
+    images: Images, rows: np.ndarray, batch_size: int, seed: int, epoch: int, balanced: bool = False
 ) -> Iterator[dict[str, np.ndarray]]:
     """The batches of one epoch, in the form that ``TrainingStep`` takes.
+
+    Args:
+        balanced: draw all classes equally often, see ``balanced_order``.
 
     Yields:
         ``pixels`` uint8 (batch, height, width, channels), ``labels`` int64 (batch,) and ``seed`` uint32 (batch, 2):
@@ -37,7 +53,7 @@ def epoch_batches(
     """
     if images.labels is None:
         raise ValueError("training needs labels")
-    order = rows[epoch_order(len(rows), seed, epoch)]
+    order = rows[balanced_order(images.labels[rows], seed, epoch) if balanced else epoch_order(len(rows), seed, epoch)]
     for step in range(steps_per_epoch(len(rows), batch_size)):
         chosen = batch_rows(order, step, batch_size)
         state = np.random.SeedSequence([seed, epoch, step]).generate_state(2)

@@ -6,6 +6,8 @@ from typing import Any
 
 from kit.registry import Registry
 
+_NOT_DECAYED = ["bias", "gamma", "beta"]  # shifts and scales: shrinking them does not make a network simpler
+
 OPTIMIZERS = Registry("optimizer")
 """Functions (learning_rate: float or Keras schedule, /, options) -> Keras optimizer."""
 
@@ -56,3 +58,48 @@ def lion(learning_rate: Any, /, beta_1: float = 0.9, beta_2: float = 0.99, weigh
     import keras
 
     return keras.optimizers.Lion(learning_rate, beta_1, beta_2, weight_decay=weight_decay or None)
+
+
+@OPTIMIZERS.register
+def muon(learning_rate: Any, /, momentum: float = 0.95, nesterov: bool = True) -> Any:
+    """Muon: the momentum of each weight matrix made orthogonal (Jordan, 2024; scaled as in arXiv 2502.16982).
+
+    Biases, normalisations and the last layer go by Adam, at the same rate.
+    """
+    import keras
+    from keras import ops
+
+    class Muon(keras.optimizers.Muon):
+        """Keras's leaves the kernels of convolutions to Adam; here each is a matrix of (inputs, filters)."""
+
+        def _should_use_adamw(self, variable: Any) -> bool:
+            return len(variable.shape) < 2 or "logits" in variable.path
+
+        def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
+            return super().zeropower_via_newtonschulz5(ops.reshape(x, (-1, x.shape[-1])), steps)
+
+        def _muon_update_step(self, gradient: Any, variable: Any, lr: Any, m: Any) -> None:
+            self.assign(m, ops.add(gradient, self.momentum * m))
+            update = ops.add(gradient, self.momentum * m) if self.nesterov else m
+            update = self.lr_adjust(lr * self.zeropower_via_newtonschulz5(update, self.ns_steps))
+            self.assign_sub(variable, ops.reshape(update, variable.shape))
+
+    return Muon(learning_rate, momentum=momentum, nesterov=nesterov, weight_decay=None, adam_weight_decay=None)
+
+
+def build_optimizer(spec: str, learning_rate: float, weight_decay: float = 0.0, clip_norm: float = 0.0) -> Any:
+    """An optimiser with what is common to all of them.
+
+    Args:
+        weight_decay: each step takes this share of the weights, times the learning rate, away; biases and
+            normalisations are spared. 0 leaves the optimiser its own.
+        clip_norm: gradients whose norm, all together, is larger are scaled down to it; 0 for none.
+    """
+    optimizer = OPTIMIZERS.bind_one(spec)(learning_rate)
+    if weight_decay:
+        optimizer.weight_decay = optimizer.adam_weight_decay = weight_decay
+    if clip_norm:
+        optimizer.global_clipnorm = clip_norm
+    if optimizer.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
+    return optimizer

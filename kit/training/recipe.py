@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -15,12 +15,16 @@ from kit.models import MODELS
 from kit.registry import parse_spec, unknown_name
 from kit.scoring.metrics import make_metric
 from kit.training.augment import augmentation
+from kit.training.averaging import AVERAGES
+from kit.training.control import MONITORS, PLATEAUS
+from kit.training.losses import LOSSES
 from kit.training.normalization import NORMALIZATIONS
 from kit.training.optimizers import OPTIMIZERS
 from kit.training.schedules import learning_rates
 from kit.training.switches import check_precision
 
 KEEP = ("last", "best")
+BALANCES = ("none", "weights", "sampling")
 
 
 @dataclass(frozen=True)
@@ -37,35 +41,57 @@ class Recipe:
     schedule: str = "warmup(1)|cosine"  # spec
     augment: str = "none"  # spec
     normalization: str = "rescale"  # spec
+    loss: str = "crossentropy"  # spec
     label_smoothing: float = 0.0  # share of each target that is spread evenly over all classes
+    balance: str = "none"  # rare classes count as much as frequent ones: by weights in the loss, or by sampling
+    weight_decay: float = 0.0  # decoupled, per unit of learning rate; instead of the optimizer's own
+    clip_norm: float = 0.0  # largest norm of all gradients together, 0 for any
+    average: str = "none"  # spec: which average of the weights is scored and kept
+    weights: str = "random"  # or imagenet, a weights file, or an earlier run, whose backbone is carried over
+    frozen_epochs: int = 0  # epochs at the start in which the carried layers stand still
+    fine_tune_rate: float = 0.1  # factor on the learning rate after those epochs
     precision: str = "auto"
-    keep: str = "last"  # weights of the last epoch, or of the best by the metric on validation rows (a selected score)
+    keep: str = "last"  # weights of the last epoch, or of the best by the monitor on validation rows (a selected score)
+    monitor: str = "score"  # what best, plateau and patience go by: the metric's score, accuracy or loss
+    plateau: str = "none"  # spec: when the learning rate falls for lack of progress
+    patience: int = 0  # epochs without progress after which the training ends, 0 for never
     metric: str = "accuracy"  # spec; the competition's, unless chosen otherwise
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             _check_whole(name, getattr(self, name), 1, 100_000)
+        for name in ("frozen_epochs", "patience"):
+            _check_whole(name, getattr(self, name), 0, 100_000)
         _check_whole("seed", self.seed, 0, 2**32 - 1)
-        rate = self.learning_rate
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
-            raise RecipeError(f"learning_rate is {rate!r}, expected a number above 0")
-        smoothing = self.label_smoothing
-        if isinstance(smoothing, bool) or not isinstance(smoothing, int | float) or not 0 <= smoothing < 1:
-            raise RecipeError(f"label_smoothing is {smoothing!r}, expected a number from 0 up to, not including, 1")
-        for name in ("competition", "model", "split", "optimizer", "schedule", "augment", "normalization", "metric"):
-            if not isinstance(getattr(self, name), str):
-                raise RecipeError(f"{name} is {getattr(self, name)!r}, expected a string")
-        if self.keep not in KEEP:
-            raise RecipeError(f"keep is {self.keep!r}, expected one of {', '.join(KEEP)}")
+        for name in ("learning_rate", "fine_tune_rate"):
+            _check_number(name, getattr(self, name), lambda value: 0 < value < math.inf, "above 0")
+        for name in ("weight_decay", "clip_norm"):
+            _check_number(name, getattr(self, name), lambda value: 0 <= value < math.inf, "from 0 up")
+        _check_number(
+            "label_smoothing", self.label_smoothing, lambda value: 0 <= value < 1, "from 0 up to, not including, 1"
+        )
+        for field in fields(self):
+            if field.type == "str" and not isinstance(getattr(self, field.name), str):
+                raise RecipeError(f"{field.name} is {getattr(self, field.name)!r}, expected a string")
+        for name, choices in (("keep", KEEP), ("monitor", MONITORS), ("balance", BALANCES)):
+            if getattr(self, name) not in choices:
+                raise RecipeError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(choices)}")
+        if self.frozen_epochs and self.weights == "random":
+            raise RecipeError(
+                f"frozen_epochs is {self.frozen_epochs}, but no layer is carried over: name --weights, or leave it out"
+            )
         check_precision(self.precision)
         make_metric(self.metric)
         MODELS.bind_one(self.model)
         make_split(self.split)
         OPTIMIZERS.bind_one(self.optimizer)
         NORMALIZATIONS.bind_one(self.normalization)
+        LOSSES.bind_one(self.loss)
+        AVERAGES.bind_one(self.average)()
+        PLATEAUS.bind_one(self.plateau)()
         augmentation(self.augment)
-        learning_rates(self.schedule, rate, self.epochs, steps_per_epoch=100)
+        learning_rates(self.schedule, self.learning_rate, self.epochs, steps_per_epoch=100)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
@@ -84,7 +110,7 @@ class Recipe:
 
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with any field."""
-        numbers = {name: float(getattr(self, name)) for name in ("learning_rate", "label_smoothing")}
+        numbers = {field.name: float(getattr(self, field.name)) for field in fields(self) if field.type == "float"}
         fields_as_read = {**self.to_dict(), **numbers}  # 1 and 1.0 are the same
         canonical = json.dumps(fields_as_read, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -105,3 +131,8 @@ def model_name(spec: str) -> str:
 def _check_whole(name: str, value: Any, minimum: int, maximum: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
         raise RecipeError(f"{name} is {value!r}, expected a whole number from {minimum} to {maximum}")
+
+
+def _check_number(name: str, value: Any, accepts: Callable[[float], bool], expected: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not accepts(value):
+        raise RecipeError(f"{name} is {value!r}, expected a number {expected}")

@@ -9,6 +9,7 @@ runs/<competition>/<name>/
 and, in the run itself or, with several folds, in fold-0, fold-1, ...:
     history.csv         a row an epoch
     last.weights.h5, best.weights.h5, architecture.json
+    carried.json        with --weights: which layers began with earlier weights, and why the others did not
     predictions.npz     ids, labels, probabilities of the validation and test rows
     scores.json
     model.onnx
@@ -84,6 +85,9 @@ class FoldDirectory:
 
     def read_predictions(self) -> dict[str, np.ndarray]:
         return _read_arrays(self.path / "predictions.npz")
+
+    def write_carried(self, carried: dict[str, Any]) -> None:
+        _write_json(self.path / "carried.json", carried)
 
     def write_scores(self, scores: dict[str, Any]) -> None:
         _write_json(self.path / "scores.json", scores)

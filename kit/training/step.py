@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 
 from kit.training.augment import augmentation
+from kit.training.losses import LOSSES, smoothed
 
 
-def training_step(classifier: Any, augment: str, num_classes: int, label_smoothing: float = 0.0) -> Any:
+def training_step(
+    classifier: Any,
+    augment: str,
+    num_classes: int,
+    loss: str = "crossentropy",
+    label_smoothing: float = 0.0,
+    class_weights: np.ndarray | None = None,
+) -> Any:
     """Wrap a classifier (float32 pixels -> logits) for training, on any Keras backend.
 
     The wrapper takes ``{"pixels", "labels", "seed"}`` as ``epoch_batches`` yields them. Its generator is set
@@ -17,11 +25,13 @@ def training_step(classifier: Any, augment: str, num_classes: int, label_smoothi
 
     Args:
         label_smoothing: share of each target that is spread evenly over all classes, for the loss alone.
+        class_weights: float32 (classes,), what an image of each class counts in the loss.
     """
     import keras
     from keras import ops
 
     apply_augmentation = augmentation(augment)
+    loss_of = LOSSES.bind_one(loss)
 
     class TrainingStep(keras.Model):
         def __init__(self) -> None:
@@ -45,30 +55,13 @@ def training_step(classifier: Any, augment: str, num_classes: int, label_smoothi
             sample_weight: Any = None,
             training: bool = True,
         ) -> Any:
-            loss = keras.losses.categorical_crossentropy(
-                y_pred["targets"], y_pred["logits"], from_logits=True, label_smoothing=label_smoothing
-            )
-            return ops.mean(loss) + sum(self.classifier.losses)
+            losses = loss_of(smoothed(y_pred["targets"], label_smoothing), y_pred["logits"])
+            if class_weights is not None:
+                losses = losses * ops.sum(y_pred["targets"] * class_weights, axis=1)  # a mixture counts in proportion
+            return ops.mean(losses) + sum(self.classifier.losses)
 
         def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
             self.accuracy.update_state(y_pred["targets"], y_pred["logits"])
             return self.get_metrics_result()
 
     return TrainingStep()
-
-
-def rate_table(rates: np.ndarray) -> Any:
-    """A Keras schedule that looks up each step's learning rate: float32 (steps,).
-
-    A table in the graph serves any schedule on any backend; a callback that sets the rate does not reach a
-    JAX step.
-    """
-    import keras
-    from keras import ops
-
-    class RateTable(keras.optimizers.schedules.LearningRateSchedule):
-        def __call__(self, step: Any) -> Any:
-            table = ops.convert_to_tensor(rates)
-            return ops.take(table, ops.minimum(ops.cast(step, "int32"), len(rates) - 1))
-
-    return RateTable()

@@ -20,7 +20,7 @@ def run(digits_runs: Path, tmp_path: Path) -> RunDirectory:
 
 
 def test_the_file_answers_like_the_model_for_any_number_of_raw_images(run: RunDirectory) -> None:
-    from kit.training.trainer import load_predictor
+    from kit.training.weights import load_predictor
 
     model = load_model(run.path / "model.onnx")
     trained = load_predictor(run.trained_folds()[0], "last")

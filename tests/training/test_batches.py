@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.data.images import Images
-from kit.training.batches import batch_rows, epoch_batches, epoch_order, steps_per_epoch
+from kit.training.batches import balanced_order, batch_rows, epoch_batches, epoch_order, steps_per_epoch
 
 
 @given(rows=st.integers(1, 200), batch_size=st.integers(1, 250), seed=st.integers(0, 2**32 - 1))
@@ -51,3 +51,21 @@ def test_pixels_and_labels_stay_together() -> None:
         np.testing.assert_array_equal(batch["labels"], batch["pixels"][:, 0, 0, 0] % 3)
         assert batch["pixels"].dtype == np.uint8
         assert batch["seed"].shape == (8, 2)
+
+
+@given(counts=st.lists(st.integers(1, 60), min_size=2, max_size=5), seed=st.integers(0, 2**32 - 1))
+def test_a_balanced_epoch_draws_all_classes_equally_often(counts: list[int], seed: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    order = balanced_order(labels, seed, epoch=0)
+    assert len(order) == len(labels)
+    drawn = np.bincount(labels[order], minlength=len(counts))
+    assert drawn.max() - drawn.min() <= len(counts)  # the epoch's length need not be a multiple of the classes
+    times = np.bincount(order, minlength=len(labels))
+    for label in range(len(counts)):
+        assert np.ptp(times[labels == label]) <= 1 + len(counts)
+
+
+def test_a_balanced_epoch_is_a_function_of_seed_and_epoch() -> None:
+    labels = np.repeat([0, 1], [30, 5])
+    np.testing.assert_array_equal(balanced_order(labels, 1, 2), balanced_order(labels, 1, 2))
+    assert not np.array_equal(balanced_order(labels, 1, 2), balanced_order(labels, 1, 3))

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.backend
 
 
 @pytest.mark.parametrize(
-    ("gpu", "amx", "gpu_bfloat16", "precision", "jit_compile"),
+    ("gpu", "cpu_bfloat16", "gpu_bfloat16", "precision", "jit_compile"),
     [
         (False, False, False, "float32", False),
         (False, True, False, "bfloat16", False),
@@ -17,12 +17,17 @@ pytestmark = pytest.mark.backend
     ],
 )
 def test_the_rule(
-    gpu: bool, amx: bool, gpu_bfloat16: bool, precision: str, jit_compile: bool, monkeypatch: pytest.MonkeyPatch
+    gpu: bool,
+    cpu_bfloat16: bool,
+    gpu_bfloat16: bool,
+    precision: str,
+    jit_compile: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import keras
 
     monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"] if gpu else ["cpu:0"])
-    monkeypatch.setattr(switches, "_cpu_has_amx", lambda: amx)
+    monkeypatch.setattr(switches, "_cpu_has_bfloat16", lambda: cpu_bfloat16)
     monkeypatch.setattr(switches, "_gpu_has_bfloat16", lambda: gpu_bfloat16)
     resolved = resolve_switches("auto")
     on_jax = resolved.backend == "jax"

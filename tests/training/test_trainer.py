@@ -1,6 +1,7 @@
 """Training itself, on images that a small net learns within seconds."""
 
 import dataclasses
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from kit.training.augment import AUGMENTATIONS
 from kit.training.augment.catalog import Augmentation
 from kit.training.events import Epoch, Listener
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory
+from kit.training.runs import FoldDirectory, RunDirectory
 from kit.training.switches import resolve_switches
-from kit.training.trainer import Task, load_predictor, predict_probabilities, train_fold
+from kit.training.trainer import Task, train_fold
+from kit.training.weights import load_classifier, load_predictor, predict_probabilities
 from tests.conftest import striped_images
 
 pytestmark = pytest.mark.backend
@@ -29,7 +31,7 @@ def task(name: str, images: Images, fold: Fold | None = None, **changes: Any) ->
     recipe = dataclasses.replace(RECIPE, **changes)
     fold = fold or make_split("holdout").make_folds(images, 0)[0]
     Path(name).mkdir()
-    return Task(recipe, resolve_switches(recipe.precision), 0, fold, 3, FoldDirectory(Path(name)))
+    return Task(recipe, resolve_switches(recipe.precision), 0, fold, 3, FoldDirectory(Path(name)), "")
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +157,107 @@ def test_label_smoothing_keeps_the_net_from_being_sure(images: Images) -> None:
         train_fold(images, task(name, images, epochs=8, label_smoothing=smoothing), Listener())
     sure, smooth = (FoldDirectory(Path(name)).read_predictions()["validation_probabilities"] for name in "ab")
     assert smooth.max(axis=1).mean() < sure.max(axis=1).mean() - 0.05
+
+
+def test_patience_ends_the_training_and_the_score_says_that_it_was_selected(images: Images) -> None:
+    """A rate so small that accuracy stands still: the first epoch stays the best."""
+    job = task("run", images, epochs=9, patience=2, keep="best", learning_rate=1e-9, schedule="constant")
+    scores = train_fold(images, job, Listener())
+    history = job.directory.read_history()
+    qualities = [epoch.validation_accuracy for epoch in history]
+    assert len(history) == qualities.index(max(qualities)) + 3 < 9
+    assert scores["validation"]["selected"]
+
+
+def test_a_plateau_lowers_the_rate(images: Images) -> None:
+    changes = {"learning_rate": 1e-9, "schedule": "constant", "plateau": "reduce(0.5, patience=1)", "monitor": "loss"}
+    job = task("run", images, epochs=4, **changes)
+    scores = train_fold(images, job, Listener())
+    history = job.directory.read_history()
+    losses = [epoch.validation_loss for epoch in history]
+    expected, best = 1e-9, np.inf
+    for epoch, loss in zip(history, losses, strict=True):
+        assert epoch.learning_rate == pytest.approx(expected)
+        expected *= 1.0 if loss < best else 0.5
+        best = min(best, loss)
+    assert scores["validation"]["selected"]
+
+
+def test_the_schedule_reaches_every_step(images: Images) -> None:
+    """Rates are set between steps: a rate of nearly zero after the first epoch must leave the weights alone."""
+    schedule = "piecewise(((1, 1e-12),))"
+    train_fold(images, task("a", images, epochs=3, schedule=schedule, optimizer="sgd"), Listener())
+    train_fold(images, task("b", images, epochs=1, schedule="constant", optimizer="sgd"), Listener())
+    first, second = (load_predictor(FoldDirectory(Path(name)), "last") for name in "ab")
+    for one, other in zip(first.trainable_weights, second.trainable_weights, strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-6)
+
+
+@pytest.mark.parametrize("average", ["ema(0.9)", "swa(0.5)"])
+def test_averaged_weights_are_what_is_kept_and_scored(average: str, images: Images) -> None:
+    for name, changes in (("plain", {}), ("averaged", {"average": average})):
+        train_fold(images, task(name, images, epochs=6, **changes), Listener())
+    assert not np.array_equal(weights("plain"), weights("averaged"))
+    directory = FoldDirectory(Path("averaged"))
+    assert directory.read_scores()["validation"]["accuracy"] > 0.6
+    # The training itself goes on from its own weights: the losses on the way are those of the plain run.
+    losses = [[epoch.loss for epoch in FoldDirectory(Path(name)).read_history()] for name in ("plain", "averaged")]
+    np.testing.assert_array_equal(*losses)
+
+
+def test_balance_makes_a_rare_class_as_likely_as_the_others() -> None:
+    """On noise there is nothing to learn but how frequent each class is."""
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [8, 60, 60])
+    noise = Images(random.integers(0, 256, (128, 8, 8, 1), np.uint8), np.arange(128), labels)
+    rows = random.permutation(128)
+    fold = Fold(np.sort(rows[:96]), np.sort(rows[96:]), rows[:0])
+    likely = {}
+    for balance in ("none", "weights", "sampling"):
+        job = task(balance, noise, fold, epochs=4, balance=balance, learning_rate=1e-3)
+        train_fold(noise, job, Listener())
+        likely[balance] = job.directory.read_predictions()["validation_probabilities"][:, 0].mean()
+    assert likely["weights"] > likely["none"] + 0.05
+    assert likely["sampling"] > likely["none"] + 0.05
+
+
+def run_of(name: str, images: Images, fold: Fold, images_hash: str) -> RunDirectory:
+    """A run as a whole, as the next one would find it."""
+    job = task(name, images, fold, epochs=2)
+    train_fold(images, job, Listener())
+    run = RunDirectory(Path(name))
+    run.write_recipe(job.recipe.to_dict(), {"data": None, "images": {"hash": images_hash}})
+    run.write_split([fold], "holdout", 0)
+    return run
+
+
+def test_weights_of_a_run_stand_still_in_the_first_phase_and_learn_in_the_second(images: Images) -> None:
+    fold = make_split("holdout").make_folds(images, 0)[0]
+    run_of("earlier", images, fold, "others")
+    before = load_classifier(FoldDirectory(Path("earlier")), "last").layers[2].get_weights()[0]
+    after = {}
+    for name, frozen in (("frozen", 2), ("thawed", 1)):
+        job = task(name, images, fold, weights="earlier", frozen_epochs=frozen, epochs=2, fine_tune_rate=0.5)
+        train_fold(images, job, Listener())
+        after[name] = load_classifier(job.directory, "last").layers[2].get_weights()[0]
+        rates = [epoch.learning_rate for epoch in job.directory.read_history()]
+    plain = task("plain", images, fold, epochs=2)
+    train_fold(images, plain, Listener())
+    np.testing.assert_array_equal(after["frozen"], before)
+    assert not np.array_equal(after["thawed"], before)
+    assert rates[1] == pytest.approx(0.5 * plain.directory.read_history()[1].learning_rate)
+    report = json.loads(Path("frozen/carried.json").read_text())
+    assert {each["name"] for each in report["layers"] if each["from"] is None} == {"logits"}
+
+
+def test_weights_that_have_seen_the_rows_to_be_scored_are_refused(images: Images) -> None:
+    first, second = (make_split("holdout").make_folds(images, seed)[0] for seed in (0, 1))
+    run_of("earlier", images, first, "same")
+    job = dataclasses.replace(task("a", images, first, weights="earlier", epochs=1), images_hash="same")
+    train_fold(images, job, Listener())  # its own split is fair
+    job = dataclasses.replace(task("b", images, second, weights="earlier", epochs=1), images_hash="same")
+    with pytest.raises(RunError, match=r"earlier was trained on \d+ of the 18 rows that this one would be scored on"):
+        train_fold(images, job, Listener())
 
 
 def test_augmentation_is_never_applied_to_validation_rows(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:

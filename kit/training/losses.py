@@ -1,0 +1,46 @@
+"""What a training step minimises: one number for each image, from its target and its logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kit.errors import RecipeError
+from kit.registry import Registry
+
+LOSSES = Registry("loss")
+"""Functions (targets, logits, /, options) -> float32 (batch,); targets float32 (batch, classes), rows sum to one."""
+
+
+@LOSSES.register
+def crossentropy(targets: Any, logits: Any, /) -> Any:
+    """Cross-entropy between target and predicted probabilities."""
+    import keras
+
+    return keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+
+
+@LOSSES.register
+def focal(targets: Any, logits: Any, /, gamma: float = 2.0) -> Any:
+    """Cross-entropy times (1 - probability) ** gamma: easy images count for less (Lin et al., arXiv 1708.02002)."""
+    import keras
+
+    if not 0 <= gamma < float("inf"):
+        raise RecipeError(f"focal: gamma is {gamma}, expected 0 or more")
+    return keras.losses.categorical_focal_crossentropy(targets, logits, alpha=1.0, gamma=gamma, from_logits=True)
+
+
+def smoothed(targets: Any, share: float) -> Any:
+    """Spread a share of each target evenly over all classes (Szegedy et al., arXiv 1512.00567, section 7)."""
+    return targets * (1.0 - share) + share / targets.shape[-1] if share else targets
+
+
+def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """The weight of each class that makes all classes count the same: float32 (classes,), mean one over the rows.
+
+    A class without rows gets the weight zero; nothing will ask for it.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    present = np.count_nonzero(counts)
+    return np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0.0).astype(np.float32)

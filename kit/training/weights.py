@@ -1,0 +1,75 @@
+"""The weights of one model on disk, and what the model answers with them."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from typing import Any
+
+import numpy as np
+
+from kit.data.images import windows
+from kit.errors import RunError
+from kit.models.build import build_classifier, build_predictor
+from kit.training.runs import FoldDirectory, writing
+
+PREDICTION_BATCH = 256
+
+
+def save_weights(classifier: Any, directory: FoldDirectory, which: str) -> None:
+    path = directory.weights_file(which)
+    needed = 2 * sum(4 * math.prod(weight.shape) for weight in classifier.weights)  # bytes; twice, to be safe
+    free = shutil.disk_usage(directory.path).free
+    if free < needed:  # the HDF5 library does not survive a disk that is full
+        raise RunError(
+            f"cannot write {path}: {free / 1e6:.1f} MB are free, {needed / 1e6:.1f} MB are needed; "
+            "free space there or choose another --out"
+        )
+    with writing(path) as scratch:
+        classifier.save_weights(scratch)
+
+
+def load_predictor(directory: FoldDirectory, which: str) -> Any:
+    """The trained model as it is exported: uint8 (batch, height, width, channels) -> float32 probabilities.
+
+    Raises:
+        RunError: the weights are missing or damaged.
+    """
+    architecture = directory.read_architecture()
+    return build_predictor(architecture, load_classifier(directory, which))
+
+
+def load_classifier(directory: FoldDirectory, which: str) -> Any:
+    """The trained model as it was trained, in float32: raw pixels -> logits.
+
+    Raises:
+        RunError: the weights are missing or damaged.
+    """
+    classifier = build_classifier(directory.read_architecture())
+    path = directory.weights_file(which)
+    if not path.is_file():
+        raise RunError(f"the run is incomplete: {path} is missing")
+    try:
+        classifier.load_weights(path)
+    except Exception as error:  # noqa: BLE001  Keras and h5py raise many kinds for a damaged file
+        reason = str(error).splitlines()[0]
+        raise RunError(f"cannot load {path}: {reason}; the file is damaged or of another model") from None
+    return classifier
+
+
+def predict_probabilities(model: Any, pixels: np.ndarray, logits: bool = False) -> np.ndarray:
+    """Class probabilities of any number of images, in batches of one size (another size would compile anew).
+
+    Returns:
+        float32 (rows, classes).
+    """
+    from scipy.special import softmax
+
+    outputs = []
+    for window in windows(pixels, PREDICTION_BATCH):
+        rows = len(window)
+        if rows < PREDICTION_BATCH:
+            window = np.concatenate([window, np.zeros((PREDICTION_BATCH - rows, *window.shape[1:]), np.uint8)])
+        outputs.append(np.asarray(model.predict_on_batch(window))[:rows])
+    answers = np.concatenate(outputs)
+    return softmax(answers, axis=1) if logits else answers
