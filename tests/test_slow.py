@@ -4,14 +4,20 @@ import csv
 import importlib.util
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit import predict, train
+from kit.deploy.export import export_onnx
+from kit.errors import ModelFileError
+from kit.models.backbones import blocks
 from tests.data.readers.conftest import on_linux, python
 from tests.data.readers.test_fuzz import EDITS, FORMATS, MEMORY, Edit, read_damaged, write_corpus
+from tests.models import test_models as contract
+from tests.models.test_transfer import NETWORKS, build, network, trained_layers
 
 pytestmark = pytest.mark.slow
 
@@ -53,3 +59,49 @@ atheris.Fuzz()
     done = python(code, tmp_path, tmp_path / "corpus", *limits, f"-artifact_prefix={tmp_path}/")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Done " in done.stderr, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", contract.LARGE)
+def test_large_models_take_other_images_and_classes(name: str, precision: str) -> None:
+    contract.takes_other_images_and_classes(name, precision)
+
+
+@pytest.mark.parametrize("name", contract.LARGE)
+def test_large_models_train_and_are_saved(name: str, tmp_path: Path) -> None:
+    contract.trains_and_is_saved(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", [*contract.SMALL, *contract.LARGE])
+def test_every_model_exports(name: str, tmp_path: Path) -> None:
+    contract.exports(name, tmp_path)
+
+
+def test_a_network_inside_of_a_model_is_not_exported_wrongly(tmp_path: Path) -> None:
+    """Keras exports its batch normalisation in training mode. resnet50_224 is built flat, and exports above."""
+    core = network("ResNet50", 64)
+    contract.unlike_any_batch(core)
+    pixels = keras.Input((32, 32, 3), dtype="uint8")
+    maps = core(keras.layers.Resizing(64, 64)(pixels))
+    average = keras.layers.GlobalAveragePooling2D()(maps)
+    predictor = keras.Model(pixels, keras.layers.Dense(10, activation="softmax")(average))
+    path = tmp_path / "model.onnx"
+    with pytest.raises(ModelFileError, match="differs from the trained one"):
+        export_onnx(predictor, contract.card("model_s"), contract.random_pixels(6, "model_s"), path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_of_keras_is_a_backbone(name: str) -> None:
+    """Blocks have weights each, and start where the one before ends; the last two train where two are asked for."""
+    keras.backend.clear_session()
+    base = network(name)
+    parts = blocks(base, name)
+    assert len(parts) >= 5
+    assert [layer for part in parts for layer in part] == base.layers
+    assert all(any(layer.weights for layer in part) for part in parts)
+    expected = [layer.name for part in parts[-2:] for layer in part if layer.trainable_weights]
+    assert expected
+    keras.backend.clear_session()
+    classifier = build(f"backbone({name!r}, size=96, train_blocks=2)")
+    assert [part for part in trained_layers(classifier) if part != "logits"] == expected

@@ -63,7 +63,8 @@ FAMILIES = {
     "resnet_v2": Family(_UNIT, r"^(conv\d_block\d+)_"),
     "vgg16": Family(_CAFFE, r"^(block\d)_"),
     "vgg19": Family(_CAFFE, r"^(block\d)_"),
-    "xception": Family(_UNIT, r"^(block\d+)_"),
+    # Blocks 2 to 13 end with a sum: the last layer on the shortcut may come after all that the block's name is on.
+    "xception": Family(_UNIT, r"^(block1_|add(?:_\d+)?$|block14_)"),
 }
 
 

@@ -74,7 +74,7 @@ class Carried:
             }
             for each in self.layers
         ]
-        return {"origin": self.origin, "layers": layers}
+        return {"origin": self.origin, "summary": self.summary(), "layers": layers}
 
 
 @dataclass(frozen=True)
@@ -159,12 +159,12 @@ def _carry(classifier: Any, sources: Sequence[_Source], origin: str) -> Carried:
     targets = [_model_source(layer) for layer in layers]
     report, values = [], {}
     for place, (target, source) in enumerate(zip(targets, _matches(targets, sources), strict=True)):
-        name, note = str(target.name), _misfit(target, source)
+        taken, note = None, _misfit(target, source)
         if source is not None and not note:
             values[place] = _numbers_of(source, origin)
-            note = f"carried from {source.name or source.kind}"
-        carried_from = (source.name or source.kind) if source is not None and place in values else None
-        report.append(CarriedLayer(name, target.shapes, carried_from, note))
+            taken = source.name or source.kind
+            note = f"carried from {taken}"
+        report.append(CarriedLayer(str(target.name), target.shapes, taken, note))
     if not values:
         reasons = "; ".join(f"{layer.name}: {layer.note}" for layer in report[:3])
         raise ModelFileError(

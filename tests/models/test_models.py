@@ -1,50 +1,150 @@
-"""A contract that every registered model keeps."""
+"""A contract that every registered model keeps. The large ones keep it in tests/test_slow.py."""
 
+from pathlib import Path
+
+import keras
 import numpy as np
 import pytest
 
+from kit.deploy.export import export_onnx
+from kit.deploy.model_file import ModelCard, load_model
 from kit.errors import RecipeError
 from kit.models import MODELS
 from kit.models.build import Architecture, build_classifier, build_predictor
 
-pytestmark = pytest.mark.backend
+
+def reference(spec: str):  # type: ignore[no-untyped-def]
+    return MODELS[spec.partition("(")[0]].reference  # type: ignore[attr-defined]
 
 
-def architecture(name: str, shape: tuple[int, int, int] | None = None, classes: int | None = None) -> Architecture:
-    reference = MODELS[name.partition("(")[0]].reference  # type: ignore[attr-defined]
-    shape = shape or reference.image_shape
-    return Architecture(name, shape, classes or reference.num_classes, (1 / 255,) * shape[-1], (-0.5,) * shape[-1])
+LARGE = [
+    name
+    for name in MODELS.names()
+    if hasattr(MODELS[name], "backbone") or reference(name).trainable_parameters > 10_000_000
+]
+SMALL = [name for name in MODELS.names() if name not in LARGE]
+TRANSFER = "backbone('MobileNet', size=32)"  # a small one of the large
+SPECS = [*SMALL, TRANSFER]
 
 
+def lightest_of_each_family() -> list[str]:
+    families: dict[str, str] = {}
+    for name in sorted(SMALL, key=lambda name: -reference(name).trainable_parameters):
+        families[MODELS[name].__module__] = name
+    return [*families.values(), TRANSFER]
+
+
+def architecture(spec: str, shape: tuple[int, int, int] | None = None, classes: int | None = None) -> Architecture:
+    shape = shape or reference(spec).image_shape
+    scale, offset = (1.0, 0.0) if hasattr(MODELS[spec.partition("(")[0]], "backbone") else (1 / 255, -0.5)
+    channels = shape[-1]
+    return Architecture(spec, shape, classes or reference(spec).num_classes, (scale,) * channels, (offset,) * channels)
+
+
+def random_pixels(rows: int, spec: str) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (rows, *reference(spec).image_shape), np.uint8)
+
+
+@pytest.mark.backend
 @pytest.mark.parametrize("name", MODELS.names())
 def test_trainable_parameters_are_the_published_ones(name: str) -> None:
     model = build_classifier(architecture(name))
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    assert trainable == MODELS[name].reference.trainable_parameters  # type: ignore[attr-defined]
+    assert trainable == reference(name).trainable_parameters
 
 
-@pytest.mark.parametrize("name", MODELS.names())
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_other_images_and_classes(name: str, precision: str) -> None:
-    model = build_classifier(architecture(name, (32, 36, 3), 7), precision)
+def takes_other_images_and_classes(spec: str, precision: str) -> None:
+    model = build_classifier(architecture(spec, (32, 36, 3), 7), precision)
     logits = np.asarray(model.predict_on_batch(np.zeros((3, 32, 36, 3), np.uint8)))
     assert logits.shape == (3, 7)
     assert logits.dtype == np.float32
 
 
-@pytest.mark.parametrize("name", MODELS.names())
-def test_weights_survive_saving_and_the_predictor_agrees(name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    pixels = np.random.default_rng(0).integers(0, 256, (5, *MODELS[name].reference.image_shape), np.uint8)  # type: ignore[attr-defined]
-    trained, fresh = (build_classifier(architecture(name)) for _ in range(2))
-    trained.save_weights(tmp_path / "w.weights.h5")
-    fresh.load_weights(tmp_path / "w.weights.h5")
+def trains_and_is_saved(spec: str, directory: Path) -> None:
+    """One step changes what trains and nothing else; another process would get equal outputs from the file."""
+    classes, pixels = reference(spec).num_classes, random_pixels(8, spec)
+    trained, fresh = (build_classifier(architecture(spec)) for _ in range(2))
+    flags = {id(weight) for weight in trained.trainable_weights}
+    before = [np.asarray(weight) for weight in trained.weights]
+    trained.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(True), jit_compile=False)
+    assert np.isfinite(trained.train_on_batch(pixels, np.arange(8) % classes))
+    changed = {
+        id(weight)
+        for weight, old in zip(trained.weights, before, strict=True)
+        if not np.array_equal(np.asarray(weight), old)
+    }
+    averages = {id(weight) for weight in trained.non_trainable_weights}  # of batch normalisation that is not frozen
+    assert changed <= flags | averages
+    assert changed & {id(weight) for weight in trained.get_layer("logits").weights}
+    if all(layer.trainable for layer in trained.layers):  # a frozen random network may have nothing to say
+        assert len(changed & flags) > 0.7 * len(flags)  # some have a gradient of zero in a first step
+
+    trained.save_weights(directory / "w.weights.h5")
+    fresh.load_weights(directory / "w.weights.h5")
     logits = np.asarray(trained.predict_on_batch(pixels))
     np.testing.assert_array_equal(np.asarray(fresh.predict_on_batch(pixels)), logits)
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = np.asarray(build_predictor(architecture(name), fresh).predict_on_batch(pixels))
+    probabilities = np.asarray(build_predictor(architecture(spec), fresh).predict_on_batch(pixels))
     np.testing.assert_allclose(probabilities, odds / odds.sum(axis=1, keepdims=True), atol=1e-6)
 
 
+def unlike_any_batch(classifier) -> None:  # type: ignore[no-untyped-def]
+    """Averages of batch normalisation far from a batch's own, so that an export in training mode shows."""
+    random = np.random.default_rng(0)
+    for layer in classifier.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            *learned, mean, variance = layer.get_weights()
+            layer.set_weights([*learned, random.normal(0, 0.1, mean.shape), random.uniform(0.5, 2, variance.shape)])
+
+
+def card(spec: str) -> ModelCard:
+    classes = reference(spec).num_classes
+    return ModelCard(
+        competition="tiny",
+        class_names=tuple(map(str, range(classes))),
+        label_values=tuple(range(classes)),
+        input_shape=reference(spec).image_shape,
+        input_dtype="uint8",
+        id_column="id",
+        target_column="target",
+        recipe_hash="",
+        kit_version="",
+        metric="accuracy",
+        score=None,
+        selected=False,
+    )
+
+
+def exports(spec: str, directory: Path) -> None:
+    """The ONNX file answers like the model (``export_onnx`` refuses one that does not), and not all alike."""
+    classifier = build_classifier(architecture(spec))
+    unlike_any_batch(classifier)
+    predictor = build_predictor(architecture(spec), classifier)
+    exported = export_onnx(predictor, card(spec), random_pixels(6, spec), directory / "m.onnx")
+    assert exported.labels_that_differ == 0
+    probabilities = load_model(exported.path).probabilities(random_pixels(6, spec))
+    assert probabilities.std(axis=0).max() > 0
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_other_images_and_classes(spec: str, precision: str) -> None:
+    takes_other_images_and_classes(spec, precision)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("spec", SPECS)
+def test_it_trains_and_is_saved(spec: str, tmp_path: Path) -> None:
+    trains_and_is_saved(spec, tmp_path)
+
+
+@pytest.mark.parametrize("spec", lightest_of_each_family())
+def test_it_exports(spec: str, tmp_path: Path) -> None:
+    exports(spec, tmp_path)
+
+
+@pytest.mark.backend
 def test_options_reach_the_layers() -> None:
     model = build_classifier(architecture("deeper(momentum=0.5)", (28, 28, 1), 5))
     momenta = {layer.momentum for layer in model.layers if "batch_norm" in layer.name}
