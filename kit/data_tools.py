@@ -80,18 +80,23 @@ def preview(
     augment: str,
     out: StrPath,
     *,
+    extremes: bool = False,
     seed: int = 0,
     data: StrPath | None = None,
     labels: str | int | None = None,
     image_size: int | None = None,
 ) -> Path:
-    """Draw training images and what an augmentation spec makes of them."""
+    """Draw training images and what an augmentation spec makes of them.
+
+    Args:
+        extremes: draw one image instead, under each augmentation of the spec at the ends of what it draws.
+    """
     from kit.report.preview import write_preview
     from kit.training.augment import augmentation
 
     augmentation(augment)  # a wrong word is told before any file is read
     task = open_task(competition, data, labels=labels, image_size=image_size)
-    return write_preview(load_training_images(task), task.class_names, augment, Path(out), seed)
+    return write_preview(load_training_images(task), task.class_names, augment, Path(out), seed, extremes=extremes)
 
 
 def score(submission: StrPath, answers: StrPath, metric: str | None = None, public: float = 0.3) -> dict[str, Any]:

@@ -87,6 +87,9 @@ def preview(
     competition: Annotated[str, typer.Argument(help="Such as fashion_mnist, or folder with --data.")],
     augment: Annotated[str, typer.Option(help="Such as 'flip|shift(height=2, width=2)|elastic'.")],
     out: Annotated[Path, typer.Option(help="The picture to write: .png, .svg or .pdf.")] = Path("preview.png"),
+    extremes: Annotated[
+        bool, typer.Option("--extremes", help="One image, under each augmentation at the ends of what it draws.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Another seed draws other images and changes.")] = 0,
     data: Data = None,
     labels: Labels = None,
@@ -98,7 +101,9 @@ def preview(
 
     import_keras_quietly()
     with reading_shown(sys.stderr):
-        path = data_tools.preview(competition, augment, out, seed=seed, data=data, labels=labels, image_size=image_size)
+        path = data_tools.preview(
+            competition, augment, out, extremes=extremes, seed=seed, data=data, labels=labels, image_size=image_size
+        )
     typer.echo(f"wrote  {path}")
 
 

@@ -1,11 +1,13 @@
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from kit.data_tools import preview
 from kit.errors import KitError
-from kit.report.preview import _in_turn
+from kit.report.preview import _furthest, _in_turn
 from tests.conftest import striped_images
 
 
@@ -17,6 +19,40 @@ def test_a_picture_of_originals_and_versions() -> None:
     first, same = (preview("digits", "elastic", name).read_bytes() for name in ("c.png", "d.png"))
     assert first == same
     assert preview("digits", "elastic", "e.png", seed=1).read_bytes() != first
+
+
+def titles(path: Path) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text())
+
+
+def test_a_sheet_of_one_image_at_the_ends_of_each_augmentation() -> None:
+    spec = "flip|brightness(0.1)|affine(rotate=0, zoom=0, height=0.1, width=0.1)"
+    sheet = preview("digits", spec, "a.svg", extremes=True)
+    assert sheet.read_text().count("<image") == 9
+    original, *others = titles(sheet)
+    assert original.startswith("original: ")
+    assert others == [
+        *("horizontal flip", "brightness 0.9", "brightness 1.1"),
+        *("up 10 %", "down 10 %", "left 10 %", "right 10 %", "all, drawn"),
+    ]
+    first, same = (preview("digits", spec, name, extremes=True).read_bytes() for name in ("b.png", "c.png"))
+    assert first == same
+
+
+def test_a_sheet_of_augmentations_without_ends_and_of_many() -> None:
+    drawn = titles(preview("digits", "elastic|mixup", "a.svg", extremes=True))
+    assert drawn[1:] == ["elastic, strong"] * 2 + ["mixup, strong"] * 2 + ["all, drawn"] * 4
+    assert titles(preview("digits", "none", "b.svg", extremes=True))[1:] == ["all, drawn"] * 8
+    many = titles(preview("digits", "trivial_augment", "c.svg", extremes=True))
+    assert len(many) == 25
+    assert many.count("all, drawn") == 2
+
+
+def test_the_furthest_draws_lie_on_both_sides() -> None:
+    original = np.full((2, 2, 1), 100, np.uint8)
+    draws = np.stack([np.full((2, 2, 1), level, np.uint8) for level in (90, 100, 130, 120, 75)])
+    assert [image[0, 0, 0] for image in _furthest(draws, original)] == [130, 75]
+    assert _furthest(draws[1:2], original) == []
 
 
 def test_the_classes_come_in_turn() -> None:

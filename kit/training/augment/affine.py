@@ -8,10 +8,13 @@ interpolates once; ``rotate|zoom`` interpolates, and so blurs, twice, where ``af
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from kit.errors import RecipeError
-from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, check_probability, chosen
+from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, Ranged, applied_to, check_probability
 from kit.training.augment.interpolation import Fill, sample
 
 
@@ -102,21 +105,41 @@ def _moving(name: str, most: Motions, fill: Fill, probability: float) -> Augment
     check_probability(name, probability)
 
     def apply(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
-        from keras import ops
-
         moved = sample(images, *places(images, draw(images, most, seed)), fill)
-        if probability < 1:
-            moved = ops.where(chosen(images, seed, probability), moved, images)
-        return moved, targets
+        return applied_to(images, moved, seed, probability), targets
 
-    return apply
+    def end(part: int, sign: int) -> Callable[[Any], Any]:
+        """Images moved as far as one part of the motions goes, the other parts at rest."""
+        shares = np.zeros((len(most), 1, 1, 1), np.float32)
+        shares[part] = sign
+        return lambda images: sample(images, *places(images, motions(images, most, shares)), fill)
+
+    ends = {words: (part, sign) for part in range(len(most)) if most[part] for words, sign in _words(part, most[part])}
+    return Ranged(apply, {words: end(*place) for words, place in ends.items()})
+
+
+def _words(part: int, limit: float) -> list[tuple[str, int]]:
+    """What the two ends of one part of the motions are called."""
+    degrees = f"{math.degrees(limit):g}°"
+    names = Motions(
+        ("zoom {:g}", "zoom {:g}"),
+        (f"shear {degrees} left", f"shear {degrees} right"),
+        (f"rotate {degrees} right", f"rotate {degrees} left"),
+        (f"up {100 * limit:g} %", f"down {100 * limit:g} %"),
+        (f"left {100 * limit:g} %", f"right {100 * limit:g} %"),
+    )[part]
+    return [(words.format(1 + sign * limit), sign) for words, sign in zip(names, (-1, 1), strict=True)]
 
 
 def draw(images: Any, most: Motions, seed: Any) -> Motions:
     """Draw motions up to ``most``: there the share of a zoom, radians, and the shares of height and width."""
     from keras import ops, random
 
-    shares = random.uniform((len(most), ops.shape(images)[0], 1, 1), -1.0, 1.0, seed=seed)
+    return motions(images, most, random.uniform((len(most), ops.shape(images)[0], 1, 1), -1.0, 1.0, seed=seed))
+
+
+def motions(images: Any, most: Motions, shares: Any) -> Motions:
+    """The motions that are these shares, -1..1 (5, batch, 1, 1), of ``most``."""
     factor, slant, angle, down, right = (shares[index] * limit for index, limit in enumerate(most))
     return Motions(1.0 + factor, slant, angle, down * images.shape[1], right * images.shape[2])
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kit.errors import RecipeError
-from kit.registry import Registry
+from kit.registry import Registry, parse_spec
 
 Augmentation = Callable[[Any, Any, Any], tuple[Any, Any]]
 """(images, targets, seed) -> (images, targets), of the same shapes and dtypes.
@@ -15,6 +16,22 @@ images: float32 (batch, height, width, channels), 0..255.
 targets: float32 (batch, classes), each row sums to one.
 seed: a ``keras.random.SeedGenerator``, the only source of randomness.
 """
+
+
+@dataclass(frozen=True)
+class Ranged:
+    """An augmentation that can also be shown at the ends of what it draws, as ``kit preview --extremes`` does.
+
+    extremes: images -> images by a few words, such as ``brightness 0.9``. They call the functions that ``draw`` calls
+    with what it drew, so that what is shown is what a training can get.
+    """
+
+    draw: Augmentation
+    extremes: Mapping[str, Callable[[Any], Any]]
+
+    def __call__(self, images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
+        return self.draw(images, targets, seed)
+
 
 AUGMENTATIONS = Registry("augmentation")
 """Functions (options) -> Augmentation; they check their options and import nothing heavy."""
@@ -28,14 +45,27 @@ def none() -> Augmentation:
 
 def augmentation(spec: str) -> Augmentation:
     """One function that applies the stages of a spec such as ``flip|elastic``, left to right."""
-    stages: list[Augmentation] = [stage() for stage in AUGMENTATIONS.bind(spec)]
+    stages = augmentation_stages(spec)
 
     def apply(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
-        for stage in stages:
+        for _, stage in stages:
             images, targets = stage(images, targets, seed)
         return images, targets
 
     return apply
+
+
+def augmentation_stages(spec: str) -> list[tuple[str, Augmentation]]:
+    """The stages of a spec with their names, left to right."""
+    names = [stage.name for stage in parse_spec(spec)]
+    return [(name, stage()) for name, stage in zip(names, AUGMENTATIONS.bind(spec), strict=True)]
+
+
+def applied_to(images: Any, changed: Any, seed: Any, probability: float) -> Any:
+    """``changed`` for a random share of the images, the others as they were."""
+    from keras import ops
+
+    return changed if probability >= 1 else ops.where(chosen(images, seed, probability), changed, images)
 
 
 def check_probability(name: str, probability: float) -> None:

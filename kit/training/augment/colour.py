@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kit.errors import RecipeError
-from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, check_probability, chosen
+from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, Ranged, applied_to, check_probability
 
 
 @AUGMENTATIONS.register
@@ -16,12 +17,7 @@ def brightness(amount: float = 0.1, probability: float = 1.0) -> Augmentation:
         amount: the factor is drawn from 1 - amount to 1 + amount.
         probability: share of the images that are changed.
     """
-    _check_amount("brightness", amount)
-
-    def change(images: Any, seed: Any) -> Any:
-        return images * _factors(images, amount, seed)
-
-    return _clipped("brightness", change, probability)
+    return _by_factor("brightness", amount, lambda images, factor: images * factor, probability)
 
 
 @AUGMENTATIONS.register
@@ -35,15 +31,14 @@ def contrast(amount: float = 0.1, probability: float = 1.0) -> Augmentation:
         amount: the factor is drawn from 1 - amount to 1 + amount.
         probability: share of the images that are changed.
     """
-    _check_amount("contrast", amount)
 
-    def change(images: Any, seed: Any) -> Any:
+    def change(images: Any, factor: Any) -> Any:
         from keras import ops
 
         mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
-        return mean + (images - mean) * _factors(images, amount, seed)
+        return mean + (images - mean) * factor
 
-    return _clipped("contrast", change, probability)
+    return _by_factor("contrast", amount, change, probability)
 
 
 @AUGMENTATIONS.register
@@ -88,16 +83,22 @@ def colour_root(images: Any) -> Any:
     return ops.matmul(components * ops.sqrt(ops.maximum(variances, 0.0)), ops.transpose(components))
 
 
-def _check_amount(name: str, amount: float) -> None:
+def _by_factor(name: str, amount: float, change: Callable[[Any, Any], Any], probability: float) -> Augmentation:
+    """An augmentation from ``change``: (images, factor) -> images of any range."""
     if not 0 < amount <= 1:
         raise RecipeError(f"{name}: amount is {amount}, expected more than 0, at most 1")
 
+    def draw(images: Any, seed: Any) -> Any:
+        from keras import ops, random
 
-def _factors(images: Any, amount: float, seed: Any) -> Any:
-    """Draw a factor for each image: float32 (batch, 1, 1, 1)."""
-    from keras import ops, random
+        factors = random.uniform((ops.shape(images)[0], 1, 1, 1), 1.0 - amount, 1.0 + amount, seed=seed)
+        return change(images, factors)
 
-    return random.uniform((ops.shape(images)[0], 1, 1, 1), 1.0 - amount, 1.0 + amount, seed=seed)
+    def end(factor: float) -> Callable[[Any], Any]:
+        return lambda images: _clip(change(images, factor))
+
+    ends = {f"{name} {factor:g}": end(factor) for factor in (1 - amount, 1 + amount)}
+    return Ranged(_clipped(name, draw, probability), ends)
 
 
 def _clipped(name: str, change: Any, probability: float) -> Augmentation:
@@ -105,11 +106,12 @@ def _clipped(name: str, change: Any, probability: float) -> Augmentation:
     check_probability(name, probability)
 
     def apply(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
-        from keras import ops
-
-        changed = ops.clip(change(images, seed), 0.0, 255.0)
-        if probability < 1:
-            changed = ops.where(chosen(images, seed, probability), changed, images)
-        return changed, targets
+        return applied_to(images, _clip(change(images, seed)), seed, probability), targets
 
     return apply
+
+
+def _clip(images: Any) -> Any:
+    from keras import ops
+
+    return ops.clip(images, 0.0, 255.0)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kit.errors import RecipeError
-from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, check_probability, chosen
+from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, applied_to, check_probability
 from kit.training.augment.interpolation import sample
 
 TRUNCATE = 4.0  # standard deviations at which the Gaussian ends, as in SciPy
@@ -39,9 +39,7 @@ def elastic(alpha: tuple[float, float] = (10.0, 12.0), sigma: float = 3.0, proba
         fields = random.uniform((batch, 2, height, width), -1.0, 1.0, seed=seed)  # rows, then columns
         factor = random.uniform((batch, 1, 1, 1), *alpha, seed=seed)
         distorted = displace(images, factor * smooth(fields, sigma))
-        if probability < 1:
-            distorted = ops.where(chosen(images, seed, probability), distorted, images)
-        return distorted, targets
+        return applied_to(images, distorted, seed, probability), targets
 
     return apply
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from kit.errors import RecipeError
-from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, check_probability, chosen
+from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, Ranged, applied_to, check_probability
 from kit.training.augment.interpolation import Fill
 
 
@@ -15,20 +16,26 @@ def flip(axis: Literal["horizontal", "vertical"] = "horizontal", probability: fl
     check_probability("flip", probability)
     dimension = {"vertical": 1, "horizontal": 2}[axis]
 
-    def apply(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
+    def mirror(images: Any) -> Any:
         from keras import ops
 
-        flipped = ops.flip(images, axis=dimension)
-        return ops.where(chosen(images, seed, probability), flipped, images), targets
+        return ops.flip(images, axis=dimension)
 
-    return apply
+    def apply(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
+        return applied_to(images, mirror(images), seed, probability), targets
+
+    return Ranged(apply, {f"{axis} flip": mirror})
 
 
 @AUGMENTATIONS.register
-def shift(height: int = 2, width: int = 2, probability: float = 1.0) -> Augmentation:
+def shift(height: int = 2, width: int = 2, fill: Fill = "nearest", probability: float = 1.0) -> Augmentation:
     """Move each image by a whole number of pixels, up to ``height`` down or up and ``width`` right or left.
 
-    What is uncovered is filled with the nearest pixel of the image.
+    Args:
+        height: the most pixels down or up.
+        width: the most pixels right or left.
+        fill: what is uncovered: the nearest pixel, the image reflected, or black (``constant``).
+        probability: share of the images that are moved.
     """
     check_probability("shift", probability)
     if height < 0 or width < 0 or height + width == 0:
@@ -39,25 +46,23 @@ def shift(height: int = 2, width: int = 2, probability: float = 1.0) -> Augmenta
 
         batch = ops.shape(images)[0]
         down, right = (whole_pixels(batch, most, seed) if most else 0 for most in (height, width))
-        moved = move(images, down, right, "nearest")
-        if probability < 1:
-            moved = ops.where(chosen(images, seed, probability), moved, images)
-        return moved, targets
+        return applied_to(images, move(images, down, right, fill), seed, probability), targets
 
-    return apply
+    ends = {f"up {height}": (-height, 0), f"down {height}": (height, 0)} if height else {}
+    ends |= {f"left {width}": (0, -width), f"right {width}": (0, width)} if width else {}
+    return Ranged(apply, {words: _moved_by(*distance, fill) for words, distance in ends.items()})
 
 
 @AUGMENTATIONS.register
-def pad_crop(
-    padding: int = 4, fill: Literal["constant", "reflect"] = "constant", probability: float = 1.0
-) -> Augmentation:
+def pad_crop(padding: int = 4, fill: Fill = "constant", probability: float = 1.0) -> Augmentation:
     """Pad each image on every side, and crop a random window of its own size.
 
     He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
 
     Args:
         padding: pixels on each side.
-        fill: the padding is black (``constant``), or the image reflected with its border pixel repeated.
+        fill: the padding is black (``constant``), the nearest pixel, or the image reflected with its border pixel
+            repeated.
         probability: share of the images that are cropped.
     """
     check_probability("pad_crop", probability)
@@ -69,11 +74,18 @@ def pad_crop(
 
         batch = ops.shape(images)[0]
         cropped = move(images, whole_pixels(batch, padding, seed), whole_pixels(batch, padding, seed), fill)
-        if probability < 1:
-            cropped = ops.where(chosen(images, seed, probability), cropped, images)
-        return cropped, targets
+        return applied_to(images, cropped, seed, probability), targets
 
-    return apply
+    corners = {
+        f"crop {across} {along}": _moved_by(down, right, fill)
+        for across, down in (("top", padding), ("bottom", -padding))
+        for along, right in (("left", padding), ("right", -padding))
+    }
+    return Ranged(apply, corners)
+
+
+def _moved_by(down: int, right: int, fill: Fill) -> Callable[[Any], Any]:
+    return lambda images: move(images, down, right, fill)
 
 
 def whole_pixels(batch: Any, most: int, seed: Any) -> Any:

@@ -1,15 +1,29 @@
 """What every registered augmentation keeps: shape, dtype, range, label mass; and where its randomness comes from."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from kit.data.folds import Fold
 from kit.errors import RecipeError
 from kit.training.augment import AUGMENTATIONS, augmentation
+from kit.training.augment.catalog import Ranged, augmentation_stages
+from kit.training.events import Listener
+from kit.training.preparation import Task
+from kit.training.recipe import Recipe
+from kit.training.runs import FoldDirectory
+from kit.training.switches import resolve_switches
+from kit.training.trainer import train_fold
+from tests.conftest import striped_images
 
 pytestmark = pytest.mark.backend
 
-SPECS = [*AUGMENTATIONS.names(), "flip('vertical')", "shift(height=3, width=0)", "flip|shift|elastic"]
-CHANGING = [spec for spec in SPECS if spec != "none"]
+EVERY = [name for name in AUGMENTATIONS.names() if name != "none"]
+OTHERS = ["flip('vertical')", "shift(3, 0, 'reflect')", "trivial_augment('narrow', 'reflect')", "flip|shift|elastic"]
+CHANGING = [*EVERY, *OTHERS]
+SPECS = ["none", *CHANGING, "|".join(EVERY)]
+RANGED = [spec for spec in [*EVERY, *OTHERS[:3]] if isinstance(augmentation_stages(spec)[0][1], Ranged)]
 
 
 def batch(rows: int = 16, channels: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -83,10 +97,90 @@ def test_shift_moves_by_whole_pixels_and_fills_with_the_nearest() -> None:
     assert len(offsets) == 15  # every combination occurs
 
 
-@pytest.mark.parametrize("spec", ["flip(probability=0)", "elastic(probability=0.0)", "shift(probability=0)"])
-def test_probability_zero_changes_nothing(spec: str) -> None:
-    images, targets = batch()
-    np.testing.assert_array_equal(run(spec, images, targets)[0], images)
+@pytest.mark.parametrize("name", EVERY)
+def test_probability_zero_changes_nothing(name: str) -> None:
+    before = batch()
+    for given, received in zip(before, run(f"{name}(probability=0)", *before), strict=True):
+        np.testing.assert_array_equal(received, given)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_half_of_the_images_change(name: str) -> None:
+    images, targets = batch(rows=400)
+    full, half = (run(f"{name}(probability={share})", images, targets)[0] for share in (1.0, 0.5))
+    changed, expected = ((result != images).any(axis=(1, 2, 3)).mean() for result in (half, full))
+    assert changed == pytest.approx(expected / 2, abs=0.1)  # standard deviation 0.025
+
+
+@pytest.mark.parametrize("spec", RANGED)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_ends_are_the_ends_of_what_is_drawn(spec: str, channels: int) -> None:
+    """Of one image, each end is an image within range, unlike the others; and no draw goes far beyond them."""
+    import keras
+
+    image = smooth_image(channels)
+    ((_, stage),) = augmentation_stages(spec)
+    ends = {words: np.asarray(change(image)) for words, change in stage.extremes.items()}  # type: ignore[attr-defined]
+    for words, end in ends.items():
+        assert end.shape == image.shape, words
+        assert end.dtype == np.float32
+        assert end.min() >= 0
+        assert end.max() <= 255
+        same = channels == 1 and words.startswith("colour")
+        assert same or (end != image).any(), words
+    shown = [end.tobytes() for end in ends.values() if end.any()]  # moved by its own width, an image is all black
+    assert channels == 1 or len(set(shown)) == len(shown)
+    images = np.repeat(image, 500, axis=0)
+    drawn, _ = stage(keras.ops.convert_to_tensor(images), None, keras.random.SeedGenerator(4))
+    furthest = max(distance(end, image) for end in ends.values())
+    assert distance(np.asarray(drawn), image).max() <= 1.5 * furthest  # corners of two ranges lie beyond their ends
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *("flip", "flip('vertical')", "shift(1, 0)", "shift(0, 1, 'reflect')", "pad_crop(1)", "brightness", "contrast"),
+        *("rotate", "zoom", "shear", "rotate(90, 'constant')", "affine(0, 0, height=0.1)", "affine(0, 0, width=0.1)"),
+    ],
+)
+def test_every_end_is_drawn(spec: str) -> None:
+    """Among many draws of one image, one comes close to each end; no single range has more than its ends."""
+    import keras
+
+    image = smooth_image(1)
+    ((_, stage),) = augmentation_stages(spec)
+    drawn, _ = stage(np.repeat(image, 1500, axis=0), None, keras.random.SeedGenerator(4))
+    for words, change in stage.extremes.items():  # type: ignore[attr-defined]
+        end = np.asarray(change(image))
+        assert distance(np.asarray(drawn), end).min() <= 0.02 * distance(end, image).max(), words
+
+
+def smooth_image(channels: int) -> np.ndarray:
+    """float32 (1, 12, 15, channels): bright at one side, so that every motion shows, and far from 0 and 255."""
+    row, column, channel = np.mgrid[:12, :15, :channels]
+    wave = np.sin(row / 2 + channel) + np.cos(column / 3 - row / 5) + column / 5
+    return (90 + 20 * wave)[None].astype(np.float32)
+
+
+def distance(images: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Root mean square difference of each image from one: (batch,)."""
+    return np.sqrt(((images - image) ** 2).mean(axis=(1, 2, 3)))
+
+
+def test_validation_and_test_rows_are_never_augmented() -> None:
+    """A net that learns nothing answers alike whatever its training rows go through."""
+    images, fold = striped_images(60), Fold(np.arange(20), np.arange(20, 40), np.arange(40, 60))
+    answers = []
+    for number, augment in enumerate(["none", "|".join(EVERY)]):
+        Path(f"{number}").mkdir()
+        recipe = Recipe("tiny", "baseline", epochs=1, optimizer="sgd", learning_rate=1e-30, augment=augment)
+        directory = FoldDirectory(Path(f"{number}"))
+        train_fold(images, Task(recipe, resolve_switches("float32"), 0, fold, 3, directory, ""), Listener())
+        answers.append(directory.read_predictions())
+    for part in ("validation", "test"):
+        plain, augmented = (answer[f"{part}_probabilities"] for answer in answers)
+        np.testing.assert_array_equal(plain, augmented)
+        assert len(np.unique(plain, axis=0)) == 20
 
 
 @pytest.mark.parametrize(

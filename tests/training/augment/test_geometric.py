@@ -37,7 +37,19 @@ def test_moves_are_windows_of_numpys_pad(fill: str, channels: int) -> None:
         np.testing.assert_array_equal(result, padded[25 - rows : 32 - rows, 25 - columns : 34 - columns])
 
 
-@pytest.mark.parametrize("fill", ["constant", "reflect"])
+@pytest.mark.parametrize("fill", NUMPY_MODES)
+def test_shift_fills_as_it_is_told(fill: str) -> None:
+    images = some_images(200)
+    offsets = set()
+    for image, result in zip(images, run(f"shift(1, 1, '{fill}')", images), strict=True):
+        padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode=NUMPY_MODES[fill])
+        fits = [(y, x) for y in range(3) for x in range(3) if np.array_equal(padded[y : y + 7, x : x + 9], result)]
+        assert len(fits) == 1
+        offsets |= set(fits)
+    assert len(offsets) == 9
+
+
+@pytest.mark.parametrize("fill", NUMPY_MODES)
 def test_pad_crop_draws_every_window_alike(fill: str) -> None:
     images = some_images(1000)
     cropped = run(f"pad_crop(2, '{fill}')", images)
@@ -72,7 +84,8 @@ def test_probability_is_the_share_that_is_cropped() -> None:
     ("spec", "message"),
     [
         ("pad_crop(0)", "pad_crop: padding is 0 pixels, expected 1 or more"),
-        ("pad_crop(fill='nearest')", "fill is 'nearest', expected 'constant' or 'reflect'"),
+        ("pad_crop(fill='white')", "fill is 'white', expected 'nearest' or 'reflect' or 'constant'"),
+        ("shift(fill='wrap')", "fill is 'wrap', expected 'nearest' or 'reflect' or 'constant'"),
         ("pad_crop(probability=1.1)", "pad_crop: probability is 1.1, expected 0 to 1"),
         ("pad_crop(1.5)", "padding is 1.5, expected a whole number"),
     ],
