@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,26 +10,37 @@ import numpy as np
 from kit.errors import RecipeError
 from kit.registry import Registry
 
+Loss = Callable[[Any, Any], Any]
+"""(targets, logits) -> float32 (batch,); targets float32 (batch, classes), rows sum to one."""
+
 LOSSES = Registry("loss")
-"""Functions (targets, logits, /, options) -> float32 (batch,); targets float32 (batch, classes), rows sum to one."""
+"""Functions (options) -> Loss; they check their options and import nothing heavy."""
 
 
 @LOSSES.register
-def crossentropy(targets: Any, logits: Any, /) -> Any:
+def crossentropy() -> Loss:
     """Cross-entropy between target and predicted probabilities."""
-    import keras
 
-    return keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+    def loss(targets: Any, logits: Any) -> Any:
+        import keras
+
+        return keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+
+    return loss
 
 
 @LOSSES.register
-def focal(targets: Any, logits: Any, /, gamma: float = 2.0) -> Any:
+def focal(gamma: float = 2.0) -> Loss:
     """Cross-entropy times (1 - probability) ** gamma: easy images count for less (Lin et al., arXiv 1708.02002)."""
-    import keras
-
     if not 0 <= gamma < float("inf"):
         raise RecipeError(f"focal: gamma is {gamma}, expected 0 or more")
-    return keras.losses.categorical_focal_crossentropy(targets, logits, alpha=1.0, gamma=gamma, from_logits=True)
+
+    def loss(targets: Any, logits: Any) -> Any:
+        import keras
+
+        return keras.losses.categorical_focal_crossentropy(targets, logits, alpha=1.0, gamma=gamma, from_logits=True)
+
+    return loss
 
 
 def smoothed(targets: Any, share: float) -> Any:

@@ -87,7 +87,7 @@ class Recipe:
         make_split(self.split)
         OPTIMIZERS.bind_one(self.optimizer)
         NORMALIZATIONS.bind_one(self.normalization)
-        LOSSES.bind_one(self.loss)
+        LOSSES.bind_one(self.loss)()
         AVERAGES.bind_one(self.average)()
         PLATEAUS.bind_one(self.plateau)()
         augmentation(self.augment)

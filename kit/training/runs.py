@@ -86,8 +86,15 @@ class FoldDirectory:
     def read_predictions(self) -> dict[str, np.ndarray]:
         return _read_arrays(self.path / "predictions.npz")
 
+    @property
+    def carried_file(self) -> Path:
+        return self.path / "carried.json"
+
     def write_carried(self, carried: dict[str, Any]) -> None:
-        _write_json(self.path / "carried.json", carried)
+        _write_json(self.carried_file, carried)
+
+    def read_carried(self) -> dict[str, Any]:
+        return _read_json(self.carried_file)
 
     def write_scores(self, scores: dict[str, Any]) -> None:
         _write_json(self.path / "scores.json", scores)

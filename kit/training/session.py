@@ -12,9 +12,10 @@ from kit.data.images import Images
 from kit.errors import RunError
 from kit.training.batches import steps_per_epoch
 from kit.training.events import Broadcast, Listener
+from kit.training.preparation import Task
 from kit.training.runs import RunDirectory
 from kit.training.summary import LogFile, summarize
-from kit.training.trainer import Task, train_fold
+from kit.training.trainer import train_fold
 
 
 def train_run(

@@ -31,7 +31,7 @@ def training_step(
     from keras import ops
 
     apply_augmentation = augmentation(augment)
-    loss_of = LOSSES.bind_one(loss)
+    loss_of = LOSSES.bind_one(loss)()
 
     class TrainingStep(keras.Model):
         def __init__(self) -> None:

@@ -6,43 +6,20 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from kit.data.folds import Fold
 from kit.data.images import Images
 from kit.errors import RunError
-from kit.models.build import Architecture, build_classifier
 from kit.scoring.metrics import make_metric, mean_log_loss, score
-from kit.training.averaging import AVERAGES, WeightAverage
-from kit.training.batches import epoch_batches, steps_per_epoch
+from kit.training.batches import epoch_batches
 from kit.training.control import PLATEAUS, best_epoch, epochs_without_progress, quality
 from kit.training.events import Epoch, Listener
-from kit.training.fine_tuning import carry_weights
-from kit.training.losses import class_weights
-from kit.training.normalization import NORMALIZATIONS
-from kit.training.optimizers import build_optimizer
+from kit.training.preparation import Task, Training, labelled_rows, prepare, thaw
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory
-from kit.training.schedules import learning_rates
-from kit.training.step import training_step
-from kit.training.switches import Switches
 from kit.training.weights import load_predictor, predict_probabilities, save_weights
-
-
-@dataclass(frozen=True)
-class Task:
-    """One fold to train, as plain picklable data."""
-
-    recipe: Recipe
-    switches: Switches
-    number: int  # of the fold, counting from 0
-    fold: Fold
-    num_classes: int
-    directory: FoldDirectory
-    images_hash: str  # of the images that the rows are of
 
 
 def train_fold(images: Images, task: Task, listener: Listener, test: Images | None = None) -> dict[str, Any]:
@@ -63,16 +40,16 @@ def train_fold(images: Images, task: Task, listener: Listener, test: Images | No
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(task.recipe.seed)  # Keras draws initial weights and dropout from global generators
-    training = _prepare(images, task, test)
+    training = prepare(images, task, test)
     history: list[Epoch] = []
     try:
         for epoch in range(task.recipe.epochs):
             if epoch and epoch == task.recipe.frozen_epochs:
-                _thaw(training)
-            ended = _train_epoch(training, epoch, history, listener)
+                thaw(training)
+            ended = train_epoch(training, epoch, history, listener)
             with _averaged(training):
                 ended = _validated(training, ended)
-                _keep(training, [*history, ended])
+                keep(training, [*history, ended])
             history.append(ended)  # only now: an epoch that could not be written is not scored
             listener.epoch_ended(history[-1])
             if not listener.keep_going() or _out_of_patience(task.recipe, history):
@@ -84,84 +61,7 @@ def train_fold(images: Images, task: Task, listener: Listener, test: Images | No
     return _score(training, history)
 
 
-@dataclass(frozen=True)
-class _Training:
-    """A fold under way."""
-
-    images: Images
-    task: Task
-    test: Images | None
-    classifier: Any  # Keras model: raw pixels -> logits
-    step: Any  # Keras model: batch -> loss, around the classifier
-    rates: np.ndarray  # float32 (epochs * steps,)
-    steps: int  # an epoch
-    average: WeightAverage | None
-    frozen: tuple[Any, ...]  # layers that stand still in the first phase, and learn in the second
-
-    @property
-    def batch_size(self) -> int:
-        return min(self.task.recipe.batch_size, len(self.task.fold.train))
-
-
-def _prepare(images: Images, task: Task, test: Images | None) -> _Training:
-    """Build and compile the model, and write what its weights will need around them."""
-    recipe = task.recipe
-    scale, offset = NORMALIZATIONS.bind_one(recipe.normalization)(images.pixels, task.fold.train)
-    architecture = Architecture(
-        model=recipe.model,
-        image_shape=images.pixels.shape[1:],
-        num_classes=task.num_classes,
-        scale=tuple(scale.tolist()),
-        offset=tuple(offset.tolist()),
-    )
-    task.directory.write_architecture(architecture)
-    classifier = build_classifier(architecture, task.switches.precision)
-    carried = carry_weights(classifier, recipe.weights, recipe.model, task.number, task.fold, task.images_hash)
-    frozen: tuple[Any, ...] = ()
-    if carried is not None:
-        task.directory.write_carried(carried.to_dict())
-        if recipe.frozen_epochs:
-            layers = map(classifier.get_layer, carried.names)
-            frozen = tuple(layer for layer in layers if layer.trainable)
-            for layer in frozen:
-                layer.trainable = False
-    balanced = class_weights(_rows(images, task.fold.train)[1], task.num_classes)
-    step = training_step(
-        classifier,
-        recipe.augment,
-        task.num_classes,
-        recipe.loss,
-        recipe.label_smoothing,
-        balanced if recipe.balance == "weights" else None,
-    )
-    steps = steps_per_epoch(len(task.fold.train), recipe.batch_size)
-    rates = learning_rates(recipe.schedule, recipe.learning_rate, recipe.epochs, steps)
-    average = AVERAGES.bind_one(recipe.average)()
-    training = _Training(images, task, test, classifier, step, rates, steps, average, frozen)
-    _compile(training)
-    classifier.compile(jit_compile=task.switches.jit_compile)  # for predict_on_batch
-    return training
-
-
-def _compile(training: _Training) -> None:
-    """Give the step a new optimiser, for the layers that learn now."""
-    import keras
-
-    recipe, switches = training.task.recipe, training.task.switches
-    optimizer = build_optimizer(recipe.optimizer, recipe.learning_rate, recipe.weight_decay, recipe.clip_norm)
-    if switches.precision == "float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients would become zero
-    training.step.compile(optimizer, jit_compile=switches.jit_compile)
-
-
-def _thaw(training: _Training) -> None:
-    """Begin the second phase of a fine-tuning: the carried layers learn from now on."""
-    for layer in training.frozen:
-        layer.trainable = True
-    _compile(training)
-
-
-def _train_epoch(training: _Training, number: int, history: list[Epoch], listener: Listener) -> Epoch:
+def train_epoch(training: Training, number: int, history: list[Epoch], listener: Listener) -> Epoch:
     """Train one epoch, counted from 0; what it says of the validation rows is filled in after it.
 
     Batches go to ``train_on_batch`` one by one. ``fit`` would wrap them into a tf.data pipeline, whose autotuning
@@ -211,7 +111,7 @@ def _train_epoch(training: _Training, number: int, history: list[Epoch], listene
 
 
 @contextmanager
-def _averaged(training: _Training) -> Iterator[None]:
+def _averaged(training: Training) -> Iterator[None]:
     """While this lasts, the classifier has the averaged weights, if there are any."""
     mean = training.average.weights() if training.average else None
     if mean is None:
@@ -225,9 +125,9 @@ def _averaged(training: _Training) -> Iterator[None]:
         training.classifier.set_weights(current)
 
 
-def _validated(training: _Training, epoch: Epoch) -> Epoch:
-    pixels, labels = _rows(training.images, training.task.fold.validation)
-    probabilities = predict_probabilities(training.classifier, pixels, logits=True)
+def _validated(training: Training, epoch: Epoch) -> Epoch:
+    pixels, labels = labelled_rows(training.images, training.task.fold.validation)
+    probabilities = predict_probabilities(training.classifier, pixels, True, training.prediction_batch)
     return replace(
         epoch,
         validation_loss=mean_log_loss(probabilities, labels),
@@ -241,7 +141,7 @@ def _out_of_patience(recipe: Recipe, history: list[Epoch]) -> bool:
     return 0 < recipe.patience <= epochs_without_progress(qualities)
 
 
-def _keep(training: _Training, history: list[Epoch]) -> None:
+def keep(training: Training, history: list[Epoch]) -> None:
     """Put the weights of the epoch that just ended, and the history up to it, on disk."""
     directory, recipe = training.task.directory, training.task.recipe
     save_weights(training.classifier, directory, "last")
@@ -250,7 +150,7 @@ def _keep(training: _Training, history: list[Epoch]) -> None:
     directory.write_history(history)
 
 
-def _score(training: _Training, history: list[Epoch]) -> dict[str, Any]:
+def _score(training: Training, history: list[Epoch]) -> dict[str, Any]:
     """Score the weights that the recipe keeps, in the float32 form that is exported."""
     task = training.task
     predictor = load_predictor(task.directory, task.recipe.keep)
@@ -274,7 +174,7 @@ def _score(training: _Training, history: list[Epoch]) -> dict[str, Any]:
     }
     arrays: dict[str, np.ndarray] = {}
     for part, scored in _scored_rows(training).items():
-        probabilities = predict_probabilities(predictor, scored.pixels)
+        probabilities = predict_probabilities(predictor, scored.pixels, batch_size=training.prediction_batch)
         if not np.isfinite(probabilities).all():
             raise RunError(
                 f"the trained model answers {part} rows with probabilities that are not numbers: "
@@ -295,20 +195,14 @@ def _score(training: _Training, history: list[Epoch]) -> dict[str, Any]:
     return scores
 
 
-def _scored_rows(training: _Training) -> dict[str, Images]:
+def _scored_rows(training: Training) -> dict[str, Images]:
     """The labelled rows that were not trained on: of the fold, and the competition's test set where it has labels."""
     fold, images = training.task.fold, training.images
     scored = {}
     for part, rows in (("validation", fold.validation), ("test", fold.test)):
         if len(rows):
-            pixels, labels = _rows(images, rows)
+            pixels, labels = labelled_rows(images, rows)
             scored[part] = Images(pixels, images.ids[rows], labels)
     if "test" not in scored and training.test is not None:
         scored["test"] = training.test
     return scored
-
-
-def _rows(images: Images, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if images.labels is None:
-        raise ValueError("training needs labels")
-    return images.pixels[rows], images.labels[rows]

@@ -13,7 +13,7 @@ from kit.errors import RunError
 from kit.models.build import build_classifier, build_predictor
 from kit.training.runs import FoldDirectory, writing
 
-PREDICTION_BATCH = 256
+PREDICTION_BATCH = 256  # images; larger batches fall out of a processor's cache
 
 
 def save_weights(classifier: Any, directory: FoldDirectory, which: str) -> None:
@@ -57,7 +57,9 @@ def load_classifier(directory: FoldDirectory, which: str) -> Any:
     return classifier
 
 
-def predict_probabilities(model: Any, pixels: np.ndarray, logits: bool = False) -> np.ndarray:
+def predict_probabilities(
+    model: Any, pixels: np.ndarray, logits: bool = False, batch_size: int = PREDICTION_BATCH
+) -> np.ndarray:
     """Class probabilities of any number of images, in batches of one size (another size would compile anew).
 
     Returns:
@@ -66,10 +68,10 @@ def predict_probabilities(model: Any, pixels: np.ndarray, logits: bool = False) 
     from scipy.special import softmax
 
     outputs = []
-    for window in windows(pixels, PREDICTION_BATCH):
+    for window in windows(pixels, batch_size):
         rows = len(window)
-        if rows < PREDICTION_BATCH:
-            window = np.concatenate([window, np.zeros((PREDICTION_BATCH - rows, *window.shape[1:]), np.uint8)])
+        if rows < batch_size:
+            window = np.concatenate([window, np.zeros((batch_size - rows, *window.shape[1:]), np.uint8)])
         outputs.append(np.asarray(model.predict_on_batch(window))[:rows])
     answers = np.concatenate(outputs)
     return softmax(answers, axis=1) if logits else answers

