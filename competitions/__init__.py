@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kit.data.claims import NamedRecipes
     from kit.data.images import Competition, Trained
 
 logger = logging.getLogger("kit")
@@ -81,6 +82,19 @@ def describe_competition(name: str) -> dict[str, Any]:
         "about": (module.__doc__ or "").strip().partition("\n")[0].rstrip("."),
         "files": (module.__doc__ or "").strip(),
     }
+
+
+def named_recipes(spec: str) -> NamedRecipes:
+    """A competition's recipes with their claims, as its module has them; needs no data.
+
+    Raises:
+        RecipeError: there is no such competition.
+    """
+    from kit.registry import parse_spec
+
+    opener = find_competition(parse_spec(spec)[0].name)
+    recipes: NamedRecipes = getattr(sys.modules[opener.__module__], "RECIPES", {})
+    return recipes
 
 
 def open_competition(spec: str, data: Path | None = None, known: Trained | None = None) -> Competition:

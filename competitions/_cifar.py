@@ -96,6 +96,16 @@ class DataSet:
                 "test_is_labelled": find_table(tree, *_LABELS) is None,
             }
 
+    def is_in_folder(self, folder: str, data: Path | None) -> bool:
+        """Whether the training images are read from image folders, one of which has that name."""
+        try:
+            if not self._is_there(data) or self._find_version("train", data) is not None:
+                return False
+        except DataError:  # told when the images are loaded
+            return False
+        with open_data_tree(data_set_root(self.name, data), _ARCHIVES, _FOLDERS) as tree:
+            return folder in tree.top_folders
+
     def _find_version(self, part: str, data: Path | None) -> tuple[Version, Any] | None:
         """The first version that is there, and its batches, or the archive with all of them."""
         for directory in data_directories(self.name, data):
@@ -192,30 +202,3 @@ def write_binary(folder: Path, files: Sequence[str], pixels: np.ndarray, labels:
         rows = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
         with replacing(folder / name) as scratch:
             scratch.write_bytes(np.concatenate([*columns, rows], axis=1).astype(np.uint8).tobytes())
-
-
-_COMMON = {
-    "split": "holdout_90_10",  # the official test images are labelled, and scored once at the end
-    "epochs": 15,
-    "batch_size": 128,
-    "optimizer": "adamax",
-    "learning_rate": 6e-3,  # per batch of 128
-    "schedule": "warmup(1)|cosine",
-    "augment": "flip|shift(height=2, width=2)",
-    "normalization": "standardize",
-}
-RECIPES = {
-    # kit train cifar10, on pixels that were JPEG once: 5,000 official test images 78.58 % (77.42 to 79.70), seed 0,
-    # some 4 minutes on two CPU cores. docs/results.md. CIFAR-100 was not measured here.
-    "deeper": {"model": "deeper", **_COMMON},
-    "brief": {"model": "brief", **_COMMON},  # not measured yet
-    # kit train cifar10 --model custom_vgg, on the same pixels: test 84.56 % (83.53 to 85.53), seed 0, 516 s.
-    "custom_vgg": {
-        "model": "custom_vgg(momentum=0.9)",
-        **_COMMON,
-        "epochs": 12,
-        "learning_rate": 4e-3,  # per batch of 128
-        "augment": "flip|pad_crop(4, 'reflect')",
-        "label_smoothing": 0.1,
-    },
-}

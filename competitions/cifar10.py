@@ -15,7 +15,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from competitions._cifar import RECIPES, SHAPE, DataSet, Version
+from competitions._cifar import SHAPE, DataSet, Version
+from competitions._cifar_recipes import CIFAR10 as RECIPES
+from kit.data.claims import NamedRecipes
 from kit.data.images import Competition
 from kit.data.locate import data_root
 from kit.data.prepared import write_png_competition
@@ -57,5 +59,12 @@ def competition(data: Path | None, /) -> Competition:
         target_column="label",
         data=data_root(data),
         prepare=lambda directory: write_png_competition(directory, load_train(), load_test(), CLASSES),
-        recipes=RECIPES,
+        recipes=_recipes(data),
     )
+
+
+def _recipes(data: Path | None) -> NamedRecipes:
+    """``model_s`` is published for folders of which the second validates; elsewhere it gets a split of those sizes."""
+    if CIFAR10.is_in_folder("train2", data):
+        return RECIPES
+    return {**RECIPES, "model_s": {**RECIPES["model_s"], "split": "holdout_80_20"}}

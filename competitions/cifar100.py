@@ -16,7 +16,8 @@ from typing import Literal
 
 import numpy as np
 
-from competitions._cifar import RECIPES, SHAPE, DataSet, Version
+from competitions._cifar import SHAPE, DataSet, Version
+from competitions._cifar_recipes import CIFAR100 as RECIPES
 from kit.data.images import Competition, Images
 from kit.data.locate import data_root
 from kit.data.prepared import write_png_competition

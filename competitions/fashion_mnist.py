@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from competitions._fashion_recipes import RECIPES
 from kit.data.cache import cached_arrays
 from kit.data.images import Competition, Images, encode_labels
 from kit.data.locate import data_directories, data_root, find_file, find_text
@@ -240,47 +241,3 @@ def _five_classes(classes: Any) -> np.ndarray:
 
 def _save_dict(path: Path, arrays: dict[str, np.ndarray]) -> None:
     np.save(path, arrays, allow_pickle=True)  # type: ignore[arg-type]  # the layout of the competition
-
-
-_FAST = {
-    "epochs": 15,
-    "batch_size": 128,
-    "optimizer": "adamax",
-    "learning_rate": 6e-3,  # per batch of 128
-    "schedule": "warmup(1)|cosine",
-    "augment": "flip",
-}
-_NOTEBOOK = {  # raw pixels, batches of 128
-    "epochs": 100,
-    "optimizer": "adam",
-    "learning_rate": 1e-3,
-    "schedule": "constant",
-    "normalization": "none",
-}
-
-RECIPES = {
-    # kit train fashion_mnist: test 93.18 %, standard deviation 0.21 over seeds 0, 1, 2 (each its own split;
-    # 6,000 test rows a seed). Chosen on validation rows. Some 4 minutes on two CPU cores. docs/results.md
-    "deeper": {"model": "deeper", **_FAST},
-    "brief": {"model": "brief", **_FAST},  # not measured yet
-    # kit train fashion_mnist --recipe notebook_elastic: test 92.02 % (91.30 to 92.68), seed 0, 6,000 rows; the
-    # notebook reached 91.32, probably not from scratch. The other two were not measured here; it reached
-    # 89.57 (brief) and 91.77 (deeper).
-    "notebook_elastic": {
-        "model": "deeper",
-        "epochs": 100,
-        "optimizer": "adamax",
-        "learning_rate": 6e-3,
-        "schedule": "warm_restarts(0.001, period=10)",
-        "augment": "elastic((10, 12), sigma=3)|shift(height=2, width=0)|flip",
-        "normalization": "none",
-    },
-    "notebook_brief": {"model": "brief", **_NOTEBOOK},
-    "notebook_deeper": {"model": "deeper", **_NOTEBOOK},
-    # Not measured here; the notebook reached 87.20, perhaps with a rate lowered on plateaus.
-    "notebook_affine": {
-        "model": "deeper",
-        **_NOTEBOOK,
-        "augment": "affine(rotate=8, zoom=0.1, shear=0.3, height=0.08, width=0.08)|flip('vertical')",
-    },
-}

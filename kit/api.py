@@ -1,40 +1,28 @@
-"""What the command line and notebooks call: train, export, predict, report."""
+"""What the command line and notebooks call: plan, estimate, train, find_learning_rate, export, predict, report."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import DataError, ModelFileError, RecipeError, RunError
-from kit.opening import (
-    StrPath,
-    load_training_images,
-    open_for_model,
-    open_task,
-    resolve_recipe,
-    saved_competition,
-    saved_data,
-    training_images,
-)
+from kit.errors import ModelFileError, RunError
+from kit.opening import StrPath, open_for_model, saved_competition, saved_data, training_images
+from kit.planning import estimate as estimate
+from kit.planning import plan_training as plan
 from kit.training.events import Broadcast, Listener
 from kit.training.runs import FoldDirectory, RunDirectory, newest_run
 from kit.version import __version__
 
 if TYPE_CHECKING:
-    from kit.data.folds import Fold
-    from kit.data.images import Competition, Images
+    from kit.data.images import Competition
     from kit.deploy.export import Exported
-    from kit.training.recipe import Recipe
-
-logger = logging.getLogger("kit")
+    from kit.training.lr_find import RangeTest
 
 _NOTHING_TRAINED = (
     "the run {} has no scored model: its training was cut off before its end (log.txt and history.csv in it say "
@@ -83,117 +71,89 @@ def train(
     Raises:
         KitError: something that the caller can mend; raised before any file is written where possible.
     """
-    from kit.data.folds import make_split, separated_duplicates, shared_images
+    from kit.training.preparation import Task
     from kit.training.recipe import model_name
     from kit.training.session import interruptible, train_run
     from kit.training.summary import run_context
-    from kit.training.switches import resolve_switches
-    from kit.training.trainer import Task
 
-    if folds is not None and changes.get("split") is not None:
-        raise RecipeError("split and folds both say how to split: give one of them")
-    changes["split"] = _split_spec(folds, repeats, group) or changes.get("split")
-    _check_changes(changes)
-    task = open_task(competition, data, labels=labels, image_size=image_size)
-    plan = resolve_recipe(task, recipe, changes)
-    split = make_split(plan.split)
-    _check_fold(fold, split.num_folds, plan.split)
-    switches = resolve_switches(plan.precision)
-    _check_buildable(plan, task)
-    images = load_training_images(task)
-    parts = split.make_folds(images, plan.seed)
-    _check_fold(fold, len(parts), plan.split)
-    test = _labelled_test(task, parts)
-    for line in (*images.notes, separated_duplicates(images, parts), test and shared_images(images, test)):
-        if line:
-            logger.warning(line)
-
-    run = RunDirectory.create(Path(out), task.name, model_name(plan.model), name)
-    context = run_context(plan, switches, images, task.data)
-    run.write_recipe(plan.to_dict(), context)
-    run.write_split(parts, plan.split, plan.seed)
-    classes, images_hash = len(task.label_values), context["images"]["hash"]
+    ready = plan(
+        competition,
+        recipe=recipe,
+        folds=folds,
+        repeats=repeats,
+        group=group,
+        fold=fold,
+        data=data,
+        labels=labels,
+        image_size=image_size,
+        **changes,
+    )
+    asked, settled = ready.competition, ready.recipe
+    run = RunDirectory.create(Path(out), asked.name, model_name(settled.model), name)
+    context = run_context(settled, ready.switches, ready.images, asked.data)
+    run.write_recipe(settled.to_dict(), context)
+    run.write_split(list(ready.folds), settled.split, settled.seed)
     tasks = [
-        Task(plan, switches, number, parts[number], classes, run.fold(number, len(parts)), images_hash)
-        for number in (range(len(parts)) if fold is None else [fold])
+        Task(
+            settled,
+            ready.switches,
+            number,
+            ready.folds[number],
+            len(asked.label_values),
+            run.fold(number, len(ready.folds)),
+            context["images"]["hash"],
+        )
+        for number in ready.chosen
     ]
     with interruptible() as interrupt:  # the export too: TensorFlow would answer an interrupt with a SystemError
-        train_run(run, images, tasks, Broadcast(listener or Listener(), interrupt), test)
+        train_run(run, ready.images, tasks, Broadcast(listener or Listener(), interrupt), ready.test)
         export(run)
     return run
 
 
-def _check_changes(changes: dict[str, Any]) -> None:
-    """Refuse a wrong word before the competition is opened, which may read many files."""
-    from kit.training.recipe import Recipe
+def find_learning_rate(
+    competition: str,
+    *,
+    steps: int = 300,
+    out: StrPath | None = None,
+    listener: Listener | None = None,
+    **words: Any,
+) -> RangeTest:
+    """Find a learning rate for a recipe: train while the rate rises, until the loss diverges; nothing is kept.
 
-    Recipe.from_dict({"competition": "any", "model": "deeper"} | {k: v for k, v in changes.items() if v is not None})
+    Args:
+        competition, words: as for ``train``; of several folds, the training rows of the first that it would train.
+        steps: training steps from the lowest rate to the highest.
+        out: picture to draw of loss against rate; None draws none.
+        listener: hears of each step.
 
+    Returns:
+        Rates, losses and the suggestion; see ``kit.training.lr_find.RangeTest``.
 
-def _split_spec(folds: int | StrPath | None, repeats: int | None, group: str | None) -> str | None:
-    """The split that the words of the command line ask for; None for the recipe's own."""
-    from kit.registry import with_options
+    Raises:
+        KitError: something that the caller can mend, or a loss that falls at no rate.
+    """
+    from kit.report.lr_curve import write_lr_curve
+    from kit.report.pictures import check_picture_name
+    from kit.training.lr_find import range_test
+    from kit.training.summary import images_hash
 
-    if folds is None or not isinstance(folds, int):
-        if repeats is not None or group is not None:
-            raise RecipeError("repeats and group need a number of folds, such as folds 5")
-        if folds is not None and not Path(folds).exists():
-            raise RecipeError(
-                f"folds is {os.fspath(folds)!r}, expected a whole number, or a CSV of id,fold that is there"
-            )
-        return None if folds is None else f"folds_file({os.fspath(folds)!r})"
-    if repeats is None:
-        return with_options(f"stratified_kfold({folds})", group=group)
-    if group is not None:
-        raise RecipeError("repeats and group cannot be had together: leave one of them out")
-    return f"repeated_stratified_kfold({folds}, {repeats})"
-
-
-def _check_fold(fold: int | None, num_folds: int | None, split: str) -> None:
-    if fold is not None and not 0 <= fold < (num_folds or fold + 1):
-        raise RecipeError(
-            f"fold is {fold}, expected 0 to {(num_folds or 0) - 1}, counting from 0, with split {split!r}"
-        )
-
-
-def _labelled_test(competition: Competition, folds: Sequence[Fold]) -> Images | None:
-    """The competition's test images where their labels are known and the split holds out no test rows itself."""
-    if not competition.test_is_labelled or all(len(fold.test) for fold in folds):
-        return None
-    try:
-        test = competition.load_test()
-    except DataError as error:  # people may train before they have the test files
-        logger.warning("the test images are not scored: %s", error)
-        return None
-    if test.pixels.shape[1:] != competition.image_shape:
-        logger.warning(
-            "the test images are not scored: they are %s, expected %s (height, width, channels) as in training",
-            test.pixels.shape[1:],
-            competition.image_shape,
-        )
-        return None
-    return test
-
-
-def _check_buildable(recipe: Recipe, competition: Competition) -> None:
-    """Build the model and the optimiser once, so that a value that Keras refuses is met before the data is read."""
-    from kit.models.build import Architecture, build_classifier
-    from kit.training.fine_tuning import check_weights
-    from kit.training.optimizers import build_optimizer
-
-    check_weights(recipe.weights, recipe.model)
-    channels = competition.image_shape[-1]
-    size = len(competition.label_values)
-    try:
-        build_optimizer(recipe.optimizer, recipe.learning_rate, recipe.weight_decay, recipe.clip_norm)
-        build_classifier(
-            Architecture(recipe.model, competition.image_shape, size, (1.0,) * channels, (0.0,) * channels)
-        )
-    except ValueError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RecipeError(
-            f"model {recipe.model!r} with optimizer {recipe.optimizer!r} cannot be built: {reason}"
-        ) from None
+    if out is not None:
+        check_picture_name(Path(out))
+    ready = plan(competition, **words)
+    found = range_test(
+        ready.images,
+        ready.folds[ready.chosen[0]],
+        ready.recipe,
+        ready.switches,
+        len(ready.competition.label_values),
+        steps=steps,
+        images_hash=images_hash(ready.images),
+        listener=listener,
+    )
+    if out is not None:
+        write_lr_curve(found, Path(out), ready.recipe.learning_rate)
+    return found
 
 
 def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs") -> list[Exported]:

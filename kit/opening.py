@@ -56,6 +56,8 @@ def load_training_images(competition: Competition) -> Images:
 def resolve_recipe(competition: Competition, name: str | None, changes: dict[str, Any]) -> Recipe:
     """The recipe that a name and changes to it make, checked in every field.
 
+    Who ends a training for lack of progress wants its best epoch: ``patience`` alone also sets ``keep`` to ``best``.
+
     Raises:
         RecipeError: anything in it that does not exist or does not fit.
     """
@@ -75,7 +77,11 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     else:
         valid = [*competition.recipes, "or the path of a recipe.json"]
         raise RecipeError(unknown_name(f"recipe of {competition.name}", name, valid))
-    return Recipe.from_dict({"metric": competition.metric, **base, "competition": competition.spec, **changes})
+    resolved = {"metric": competition.metric, **base, "competition": competition.spec, **changes}
+    keeps = {**(base if "patience" not in changes else {}), **changes}.get("keep")
+    if resolved.get("patience") and keeps is None:
+        resolved["keep"] = "best"
+    return Recipe.from_dict(resolved)
 
 
 def _recipe_from_file(path: Path, competition: Competition) -> dict[str, Any]:

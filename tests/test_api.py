@@ -84,7 +84,7 @@ def test_a_listener_may_stop_and_the_run_still_predicts(tiny: Competition) -> No
 def test_a_run_that_failed_keeps_the_epochs_before(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
     """One epoch of five steps at a good rate, then at one that no weights survive."""
     rates = np.array([0.003] * 5 + [1e38] * 45, np.float32)
-    monkeypatch.setattr("kit.training.trainer.learning_rates", lambda *schedule: rates)
+    monkeypatch.setattr("kit.training.preparation.learning_rates", lambda *schedule: rates)
     with pytest.raises(kit.KitError, match=r"the loss became (nan|inf) in epoch 2, step \d, at learning rate 1e\+38"):
         kit.train("tiny", optimizer="sgd", epochs=10, name="run")
     run = kit.api.RunDirectory(Path("runs/tiny/run"))
@@ -109,7 +109,7 @@ def test_a_full_disk_is_told_and_the_epochs_before_are_kept(tiny: Competition, m
 def test_weights_that_answer_nothing_are_a_failure(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last step of a run may diverge without a loss that tells it."""
     nothing = np.full((9, 3), np.nan, np.float32)
-    monkeypatch.setattr("kit.training.trainer.predict_probabilities", lambda model, pixels, logits=False: nothing)
+    monkeypatch.setattr("kit.training.trainer.predict_probabilities", lambda *arguments, **options: nothing)
     with pytest.raises(kit.KitError, match="validation rows with probabilities that are not numbers: its training div"):
         kit.train("tiny", epochs=1, name="run")
     assert not list(Path("runs").glob("*/*/model.onnx"))

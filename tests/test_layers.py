@@ -18,9 +18,11 @@ ROOMS = [
     "deploy",
     "report",
     "opening",
+    "planning",
 ]
 ROOMS += ["data_tools", "api"]
-HEAVY = {"tensorflow", "keras", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib", "onnx", "onnxruntime"}
+HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib"}
+HEAVY |= {"onnx", "onnxruntime"}
 MODULES = sorted((ROOT / "kit").rglob("*.py"))
 
 

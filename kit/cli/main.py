@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from kit.cli import data, deploy, listings, report, train
+from kit.cli import data, deploy, listings, lr_find, recipes, report, train
 from kit.version import __version__
 
 app = typer.Typer(
@@ -39,7 +39,8 @@ def root(
     pass
 
 
-app.command("train")(train.train)
+app.command("train", cls=train.TrainCommand)(train.train)
+app.command("lr-find")(lr_find.lr_find)
 app.command("export")(deploy.export)
 app.command("predict")(deploy.predict)
 app.command("report")(report.report)
@@ -48,6 +49,7 @@ app.command("folds")(data.folds)
 app.command("preview")(data.preview)
 app.command("runs")(listings.runs)
 app.command("competitions")(listings.competitions)
+app.command("recipes")(recipes.recipes)
 app.command("new")(listings.new)
 app.command("models")(listings.models)
 app.add_typer(data.app, name="data")

@@ -4,27 +4,62 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Annotated
+from textwrap import fill
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from kit.cli.format import percent
+from kit.cli.grouping import GroupedCommand
 from kit.cli.options import Data, ImageSize, Labels
+
+if TYPE_CHECKING:
+    from kit.planning import Estimate, Plan
+    from kit.training.recipe import Recipe
+    from kit.training.runs import RunDirectory
+
+
+class TrainCommand(GroupedCommand):
+    headings: ClassVar = {
+        "epochs": "How it learns",
+        "weights": "What it starts from",
+        "keep": "What is kept, and when it ends",
+        "split": "On which rows",
+        "data": "Files",
+    }
 
 
 def train(
     competition: Annotated[str, typer.Argument(help="Such as digits or fashion_mnist; kit competitions lists them.")],
-    model: Annotated[str | None, typer.Option(help="Such as deeper, or deeper(dropout=0.3).")] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe's name, or a recipe.json of a run.")] = None,
+    model: Annotated[str | None, typer.Option(help="Such as deeper, or deeper(dropout=0.3).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and how long.")] = False,
     epochs: Annotated[int | None, typer.Option(help="How often every image is seen.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a training step.")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="adam, adamw, adamax, sgd(momentum=0.9) or rmsprop.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="Such as adamax, adamw or sgd(momentum=0.9).")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The schedule's peak.")] = None,
-    augment: Annotated[str | None, typer.Option(help="Such as 'flip|shift(height=2, width=0)|elastic'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as 'warmup(1)|cosine' or 'warm_restarts(0.001)'.")] = None,
+    augment: Annotated[str | None, typer.Option(help="Such as 'flip|shift(height=2, width=0)|elastic'.")] = None,
     normalization: Annotated[str | None, typer.Option(help="none, rescale or standardize.")] = None,
+    loss: Annotated[str | None, typer.Option(help="crossentropy, or focal(gamma=2).")] = None,
     label_smoothing: Annotated[float | None, typer.Option(help="Share of a target spread over all classes.")] = None,
+    balance: Annotated[str | None, typer.Option(help="Of classes, by weights or sampling; or none.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Decoupled, per unit of learning rate.")] = None,
+    clip_norm: Annotated[float | None, typer.Option(help="Largest norm of all gradients together.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of split, weights, order and augmentation.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")] = None,
+    weights: Annotated[str | None, typer.Option(help="imagenet, a weights file, or an earlier run.")] = None,
+    frozen_epochs: Annotated[int | None, typer.Option(help="First epochs, which train the new layers alone.")] = None,
+    fine_tune_rate: Annotated[float | None, typer.Option(help="Factor on the learning rate after those.")] = None,
+    keep: Annotated[str | None, typer.Option(help="Weights of the last epoch, or of the best validation.")] = None,
+    monitor: Annotated[str | None, typer.Option(help="What best goes by: score, accuracy or loss.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without progress to end after; keeps the best.")] = None,
+    plateau: Annotated[str | None, typer.Option(help="Such as 'reduce(0.1, patience=4)', of the rate.")] = None,
+    average: Annotated[str | None, typer.Option(help="Of the weights: ema(0.999) or swa(0.75).")] = None,
+    metric: Annotated[str | None, typer.Option(help="Instead of the competition's, such as macro_f1.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Such as 'holdout', 'first_rows(40000)' or 'group_folders'.")
     ] = None,
@@ -32,10 +67,6 @@ def train(
     repeats: Annotated[int | None, typer.Option(help="Deal the folds anew, and train, this many times.")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose rows share a fold, such as patient.")] = None,
     fold: Annotated[int | None, typer.Option(help="Train this fold only, counting from 0.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of split, weights, order and augmentation.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")] = None,
-    metric: Annotated[str | None, typer.Option(help="Instead of the competition's, such as macro_f1.")] = None,
-    keep: Annotated[str | None, typer.Option(help="Weights of the last epoch, or of the best validation.")] = None,
     data: Data = None,
     labels: Labels = None,
     image_size: ImageSize = None,
@@ -47,43 +78,154 @@ def train(
     from kit.cli.progress import progress_listener, reading_shown
     from kit.cli.quiet import import_keras_quietly
 
+    words: dict[str, Any] = {
+        "recipe": recipe,
+        "folds": int(folds) if folds is not None and folds.isdecimal() else folds,
+        "repeats": repeats,
+        "group": group,
+        "fold": fold,
+        "data": data,
+        "labels": labels,
+        "image_size": image_size,
+        "model": model,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "augment": augment,
+        "normalization": normalization,
+        "loss": loss,
+        "label_smoothing": label_smoothing,
+        "balance": balance,
+        "weight_decay": weight_decay,
+        "clip_norm": clip_norm,
+        "seed": seed,
+        "precision": precision,
+        "weights": weights,
+        "frozen_epochs": frozen_epochs,
+        "fine_tune_rate": fine_tune_rate,
+        "keep": keep,
+        "monitor": monitor,
+        "patience": patience,
+        "plateau": plateau,
+        "average": average,
+        "metric": metric,
+        "split": split,
+    }
     import_keras_quietly()
+    if dry_run:
+        with reading_shown(sys.stderr):
+            plan = api.plan(competition, **words)
+        _print_plan(plan)
+        return _print_estimate(plan, api.estimate(plan))
     with reading_shown(sys.stderr), progress_listener(sys.stderr) as listener:
-        run = api.train(
-            competition,
-            recipe=recipe,
-            folds=int(folds) if folds is not None and folds.isdecimal() else folds,
-            repeats=repeats,
-            group=group,
-            fold=fold,
-            data=data,
-            labels=labels,
-            image_size=image_size,
-            out=out,
-            name=name,
-            listener=listener,
-            model=model,
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            augment=augment,
-            schedule=schedule,
-            normalization=normalization,
-            label_smoothing=label_smoothing,
-            seed=seed,
-            precision=precision,
-            keep=keep,
-            split=split,
-            metric=metric,
-        )
+        run = api.train(competition, out=out, name=name, listener=listener, **words)
     metrics = run.read_metrics()
     _print_scores(metrics)
-    typer.echo(f"run         {run.path}")
+    _print_carried(run)
+    _print("run", run.path)
     command = ["kit", "predict", str(run.path), "--out", f"submissions/{run.path.name}.csv"]
-    typer.echo(f"next        {shlex.join(command)}")
+    _print("next", shlex.join(command))
     if metrics["status"] == "interrupted":
         raise typer.Exit(130)
+
+
+def _print(what: str, finding: object) -> None:
+    typer.echo(f"{what:<12}{finding}")
+
+
+def _print_carried(run: RunDirectory) -> None:
+    """Where earlier weights came from, and how much of the model they are."""
+    if run.read_recipe()["recipe"].get("weights", "random") == "random":
+        return
+    for fold in run.trained_folds():
+        carried = fold.read_carried()
+        layers, taken = carried["layers"], [layer for layer in carried["layers"] if layer["from"] is not None]
+        _print(
+            "weights", f"{len(taken)} of {len(layers)} layers from {carried['origin']}: {fold.carried_file} has each"
+        )
+
+
+def _print_plan(plan: Plan) -> None:
+    """What would be trained; what no recipe and no word has changed stands together at the end."""
+    recipe, switches = plan.recipe, plan.switches
+    changed, kept = _fields_by_default(recipe)
+    height, width, channels = plan.competition.image_shape
+    _print("competition", plan.competition.spec)
+    for field in changed:
+        _print("recipe" if field is changed[0] else "", f"{field:<16}{getattr(recipe, field)}")
+    by_default = ", ".join(f"{field} {getattr(recipe, field)}" for field in kept)
+    typer.echo(fill(f"by default: {by_default}", 118, initial_indent=" " * 12, subsequent_indent=" " * 14))
+    _print("images", f"{len(plan.images):,} labelled, {height}x{width}x{channels}, {_classes(plan)} classes")
+    _print("split", _split_sizes(plan))
+    _print("parameters", f"{plan.trainable_parameters:,} trainable of {plan.parameters:,}")
+    steps = ", ".join(f"{count:,}" for count in sorted(set(plan.steps_per_epoch)))
+    of_folds = f" and {len(plan.chosen)} folds" if len(plan.chosen) > 1 else ""
+    _print("steps", f"{steps} an epoch, {plan.steps:,} in {recipe.epochs} epochs{of_folds}")
+    compiler = ", XLA" if switches.jit_compile else ""
+    _print(
+        "machine", f"{switches.backend} on {switches.device}, {switches.precision}{compiler}, {switches.cores} cores"
+    )
+
+
+def _classes(plan: Plan) -> int:
+    return len(plan.competition.label_values)
+
+
+def _fields_by_default(recipe: Recipe) -> tuple[list[str], list[str]]:
+    """The names of the fields that differ from their defaults, and of those that do not."""
+    changed: list[str] = []
+    kept: list[str] = []
+    for field in fields(recipe):
+        if field.name != "competition":
+            is_kept = field.default is not MISSING and getattr(recipe, field.name) == field.default
+            (kept if is_kept else changed).append(field.name)
+    return changed, kept
+
+
+def _split_sizes(plan: Plan) -> str:
+    chosen = [plan.folds[number] for number in plan.chosen]
+    parts = [
+        f"{_range([len(rows) for rows in part])} {title}"
+        for part, title in (
+            ([fold.train for fold in chosen], "to train on"),
+            ([fold.validation for fold in chosen], "to validate"),
+            ([fold.test for fold in chosen] if plan.test is None else [plan.test.ids], "to test"),
+        )
+        if max(map(len, part))
+    ]
+    each = f", {len(chosen)} folds of" if len(chosen) > 1 else ":"
+    return f"{plan.recipe.split}{each} {', '.join(parts)}"
+
+
+def _range(sizes: Sequence[int]) -> str:
+    return f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
+
+
+def _print_estimate(plan: Plan, estimate: Estimate) -> None:
+    """The time that was measured, with what it is made of and how far to trust it."""
+    measured, batch = estimate.rehearsal, plan.recipe.batch_size
+    for number, phase in enumerate(measured.phases):
+        low, middle, high = (phase.seconds(q) / (phase.epochs * phase.steps) for q in (0.1, 0.5, 0.9))
+        which = "frozen, " if len(measured.phases) > 1 and not number else ""
+        _print(
+            "" if number else "measured",
+            f"{which}{len(phase.step_seconds)} steps: {1000 * middle:,.3g} ms each ({1000 * low:,.3g} to "
+            f"{1000 * high:,.3g}), {min(batch, len(plan.folds[plan.chosen[0]].train)) / middle:,.0f} images/s",
+        )
+    _print("", f"{measured.start_seconds:.1f} s to start; {measured.epoch_seconds:.1f} s an epoch to validate and save")
+    at_most = "at most " if plan.recipe.patience else ""
+    _print("time", f"{at_most}{_time(estimate.seconds)} ({_time(estimate.fastest)} to {_time(estimate.slowest)})")
+    _print("", "if the machine stays as busy as it was; reading the data and the ONNX export are not in it")
+    _print("written", "nothing; train it by leaving out --dry-run")
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 def _print_scores(metrics: dict) -> None:
@@ -96,15 +238,18 @@ def _print_scores(metrics: dict) -> None:
             low, high = scores["accuracy_interval"]
             figure = "" if metrics["metric"] == "accuracy" else f"{metrics['metric']} {metric.show(scores['score'])}, "
             note = ", selected: the best epoch was chosen on these rows" if scores["selected"] else ""
-            typer.echo(
-                f"{title:<12}{figure}accuracy {percent(scores['accuracy'])} "
-                f"({percent(low)} to {percent(high)}), log loss {scores['log_loss']:.4f}, {scores['rows']:,} rows{note}"
+            _print(
+                title,
+                f"{figure}accuracy {percent(scores['accuracy'])} "
+                f"({percent(low)} to {percent(high)}), log loss {scores['log_loss']:.4f}, "
+                f"{scores['rows']:,} rows{note}",
             )
     if metrics.get("fold_deviation") is not None:
         mean, deviation = metric.show(metrics["fold_mean"]), metric.show_spread(metrics["fold_deviation"])
         each = ", ".join(map(metric.show, metrics["fold_scores"]))
-        typer.echo(f"folds       {each}: mean {mean}, standard deviation {deviation}")
-    typer.echo(
-        f"trained     {metrics['trainable_parameters']:,} parameters in {metrics['seconds']:.0f} s, "
-        f"{metrics['images_per_second']:,.0f} images/s"
+        _print("folds", f"{each}: mean {mean}, standard deviation {deviation}")
+    _print(
+        "trained",
+        f"{metrics['trainable_parameters']:,} parameters in {metrics['seconds']:.0f} s, "
+        f"{metrics['images_per_second']:,.0f} images/s",
     )

@@ -6,10 +6,10 @@ import mmap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from kit.data.claims import Claim, NamedRecipes, claims_of, fields_of
 from kit.errors import DataError
 
 LabelValue = int | str
@@ -74,7 +74,9 @@ class Competition:
         at the end of a training and choose nothing.
     metric: spec of what the competition is scored by, such as ``accuracy`` or ``log_loss``.
     sample_submission: the organiser's sample, if there is one.
-    recipes: name -> recipe fields; the recipe named like a model is that model's default.
+    recipes: name -> recipe fields; the recipe named like a model is that model's default. What is given as a recipe's
+        ``claim`` is moved to ``claims``.
+    claims: name of a recipe -> what it was measured to reach; those that were not measured may be left out.
     default_model: what is trained if nothing is asked for; one of the recipes.
     id_column, target_column: the header of a submission where there is no sample.
     data: the directory or archive that the images come from, None if they are embedded.
@@ -92,7 +94,8 @@ class Competition:
     test_is_labelled: bool = False
     metric: str = "accuracy"
     sample_submission: TextFile | None = None
-    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipes: NamedRecipes = field(default_factory=dict)
+    claims: Mapping[str, Claim] = field(default_factory=dict)
     default_model: str = "deeper"
     id_column: str = "id"
     target_column: str = "target"
@@ -102,6 +105,8 @@ class Competition:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", self.spec or self.name)
+        object.__setattr__(self, "claims", {**self.claims, **claims_of(self.recipes)})
+        object.__setattr__(self, "recipes", fields_of(self.recipes))
         if len(set(self.label_values)) != len(self.label_values) or len(self.label_values) < 2:
             raise DataError(f"{self.name}: label values {self.label_values} are not two or more distinct values")
         if len(self.class_names) != len(self.label_values):

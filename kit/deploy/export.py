@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from kit.data.images import windows
 from kit.deploy.model_file import ModelCard, load_model
 from kit.errors import ModelFileError
 from kit.files import replacing
 
 TOLERANCE = 1e-4  # largest difference of a probability
 CHECKED_IMAGES = 256
+AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def export_onnx(predictor: Any, card: ModelCard, images: np.ndarray, path: Path)
 
     pixels = images[np.linspace(0, len(images) - 1, min(CHECKED_IMAGES, len(images))).astype(int)]
     with keras.device("cpu:0"):  # a GPU may round float32 products to 10 bits
-        expected = np.asarray(predictor.predict_on_batch(pixels))  # first: Keras exports only what was called once
+        # First, as Keras exports only what was called once; few at a time, as large networks need gigabytes for many.
+        expected = np.concatenate([np.asarray(predictor.predict_on_batch(some)) for some in windows(pixels, AT_ONCE)])
     if not np.isfinite(expected).all():
         raise ModelFileError(
             f"the trained model's probabilities are not numbers, so that {path} was not written: "
@@ -93,7 +96,7 @@ def _describe(path: Path, card: ModelCard) -> None:
 
 def _compare(path: Path, pixels: np.ndarray, expected: np.ndarray) -> Exported:
     model = load_model(path, "cpu")
-    received = model.probabilities(pixels)
+    received = np.concatenate([model.probabilities(some) for some in windows(pixels, AT_ONCE)])
     alone = model.probabilities(pixels[:1])  # the batch size is free
     difference = max(np.abs(received - expected).max(), np.abs(alone - expected[:1]).max())
     changed = int((received.argmax(axis=1) != expected.argmax(axis=1)).sum())

@@ -103,6 +103,21 @@ BAD_COMMANDS = [
     (["train", "digits", "--name", "../x"], "--name '../x': expected letters, digits"),
     (["train", "fashion_mnist", "--data", "nowhere"], "--data nowhere does not exist: name the directory or .zip"),
     (["train", "fashion_mnist", "--data", "."], "fashion_mnist_dataset_train.npy is not in fashion_mnist or .: put the "),
+    (["train", "digits", "--loss", "focal(gamma=-1)"], "focal: gamma is -1, expected 0 or more"),
+    (["train", "digits", "--loss", "hinge"], "unknown loss 'hinge': choose one of crossentropy, focal"),
+    (["train", "digits", "--balance", "yes"], "balance is 'yes', expected one of none, weights, sampling"),
+    (["train", "digits", "--weight-decay", "-1"], "weight_decay is -1.0, expected a number from 0 up"),
+    (["train", "digits", "--clip-norm", "nan"], "clip_norm is nan, expected a number from 0 up"),
+    (["train", "digits", "--average", "ema(2)"], "ema: decay is 2, expected between 0 and 1"),
+    (["train", "digits", "--monitor", "f1"], "monitor is 'f1', expected one of score, accuracy, loss"),
+    (["train", "digits", "--plateau", "reduce(2)"], "plateau: factor is 2, patience 4, minimum 0.0; expected factor be"),
+    (["train", "digits", "--patience", "-1"], "patience is -1, expected a whole number from 0 to 100000"),
+    (["train", "digits", "--weights", "nowhere"], "weights is 'nowhere', expected random, imagenet, a weights file, or"),
+    (["train", "digits", "--weights", "imagenet"], "there are no ImageNet weights for the model 'deeper': expected one"),
+    (["train", "digits", "--frozen-epochs", "2"], "frozen_epochs is 2, but no layer is carried over: name --weights"),
+    (["train", "digits", "--fine-tune-rate", "0"], "fine_tune_rate is 0.0, expected a number above 0"),
+    (["train", "digits", "--model", "vgg16_transfer"], "13 of the 16 layers of vgg16_transfer are frozen, and would ke"),
+    (["recipes", "digitz"], "unknown competition 'digitz': did you mean 'digits'? choose one of "),
     (["export"], "there is no finished run in runs: train one with 'kit train digits', or name a run"),
     (["train", "digits", "--data", "nowhere"], "--data nowhere does not exist: name the directory or .zip"),
     (["export", "nothing"], "nothing is not a run: it has no recipe.json (kit runs lists the runs)"),
@@ -128,6 +143,17 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert printed.out == ""
     assert {path.name for path in Path().iterdir()} <= {"cache", "runs"}
     assert not list(Path().glob("runs/*/*"))
+
+
+@pytest.mark.parametrize("words", [words for words, _ in BAD_COMMANDS if words[0] == "train" and "--name" not in words])
+def test_a_dry_run_refuses_what_a_training_would(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messages = []
+    for command in (words, [*words, "--dry-run"]):
+        assert kit(*command, monkeypatch=monkeypatch) == 2
+        messages.append(capsys.readouterr().err)
+    assert messages[0] == messages[1]
 
 
 BAD_FILES = [
@@ -192,6 +218,51 @@ def test_competitions_and_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         assert word in capsys.readouterr().out
 
 
+def test_recipes_are_listed_with_what_they_reached(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for competition in ("fashion_mnist", "cifar10", "cifar100(labels='coarse')", "digits", "folder"):
+        assert kit("recipes", competition, monkeypatch=monkeypatch) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].split() == ["recipe", "model", "epochs", "score", "minutes", "machine", "published"]
+        assert max(map(len, lines)) <= 120
+        assert any(line.startswith("fast ") for line in lines)
+    assert kit("recipes", "fashion_mnist", monkeypatch=monkeypatch) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert rows["notebook_brief"].split()[2:] == ["100", "not", "measured", "here", "-", "-", "89.57", "%"]
+    assert "92.02 % (91.30 to 92.68)" in rows["notebook_elastic"]  # the Wilson interval of 6,000 rows
+    assert kit("recipes", "cifar100", "--json", monkeypatch=monkeypatch) == 0
+    listed = {row["recipe"]: row for row in json.loads(capsys.readouterr().out)}
+    assert listed["custom_vgg16_tuned"]["claim"]["published"] == 0.6155
+    assert listed["custom_vgg16_tuned"]["fields"]["learning_rate"] == 2.23e-2
+
+
+def test_recipes_of_ones_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert kit("new", "leaves", monkeypatch=monkeypatch) == 0
+    capsys.readouterr()
+    assert kit("recipes", "leaves", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:6] == ["deeper", "deeper", "15", "not", "measured", "here"]
+
+
+def test_a_dry_run_tells_and_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("kit.training.rehearsal.SECONDS", 0.0)
+    fashion_files(Path("data"))
+    words = ["--model", "brief", "--folds", 4, "--batch-size", 8, "--epochs", 3, "--patience", 2]
+    assert kit("train", "fashion_mnist", *words, "--dry-run", monkeypatch=monkeypatch) == 0
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line.strip())
+    assert told["split"] == "stratified_kfold(4), 4 folds of 30 to train on, 10 to validate"
+    assert told["parameters"] == "803,973 trainable of 804,037"
+    assert told["steps"] == "4 an epoch, 48 in 3 epochs and 4 folds"
+    assert told["measured"].startswith("3 steps: ")
+    assert told["time"].startswith("at most ")
+    assert told["patience"] == "2"  # on a line of its own, as what is not by default
+    assert told["keep"] == "best"
+    assert "learning_rate" not in told
+    assert {path.name for path in Path().iterdir()} == {"cache", "data"}
+
+
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert kit("--version", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == f"kit {__version__}\n"
@@ -211,6 +282,7 @@ LIGHT = [
     (["runs"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["models"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["competitions"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
+    (["recipes", "cifar100"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["predict", "{runs}/digits/deeper-1"], {"keras", "tensorflow"}),
 ]
 

@@ -13,19 +13,19 @@ PROBABILITIES = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
 
 def test_crossentropy_by_hand() -> None:
     expected = -(TARGETS * np.log(PROBABILITIES)).sum(axis=1)
-    np.testing.assert_allclose(np.asarray(LOSSES.bind_one("crossentropy")(TARGETS, LOGITS)), expected, rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(LOSSES.bind_one("crossentropy")()(TARGETS, LOGITS)), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 def test_focal_by_hand(gamma: float) -> None:
     expected = -((1 - PROBABILITIES) ** gamma * TARGETS * np.log(PROBABILITIES)).sum(axis=1)
-    loss = LOSSES.bind_one(f"focal({gamma})")(TARGETS, LOGITS)
+    loss = LOSSES.bind_one(f"focal({gamma})")()(TARGETS, LOGITS)
     np.testing.assert_allclose(np.asarray(loss), expected, rtol=1e-4)
 
 
 def test_focal_refuses_a_negative_gamma() -> None:
     with pytest.raises(RecipeError, match="focal: gamma is -1, expected 0 or more"):
-        LOSSES.bind_one("focal(-1)")(TARGETS, LOGITS)
+        LOSSES.bind_one("focal(-1)")()
 
 
 def test_smoothing_keeps_the_mass_and_zero_changes_nothing() -> None:

@@ -15,10 +15,11 @@ from kit.errors import RunError
 from kit.training.augment import AUGMENTATIONS
 from kit.training.augment.catalog import Augmentation
 from kit.training.events import Epoch, Listener
+from kit.training.preparation import Task
 from kit.training.recipe import Recipe
 from kit.training.runs import FoldDirectory, RunDirectory
 from kit.training.switches import resolve_switches
-from kit.training.trainer import Task, train_fold
+from kit.training.trainer import train_fold
 from kit.training.weights import load_classifier, load_predictor, predict_probabilities
 from tests.conftest import striped_images
 
