@@ -99,7 +99,7 @@ def _training(recipe: Any, images: Images, augment: str, switches: Any, steps: i
     fold = Fold(np.arange(ROWS), np.arange(0), np.arange(0))
     directory = FoldDirectory(Path(scratch.enter_context(tempfile.TemporaryDirectory(prefix="kit-bench-"))))
     classes = int(np.max(images.labels)) + 1
-    task = Task(replace(recipe, augment=augment), switches, 0, fold, classes, directory, images_hash="")
+    task = Task(replace(recipe, augment=augment), switches, 0, fold, classes, directory)
     model = prepare(images, task, None).step
     batches = _batches(images, fold, recipe.batch_size)
 

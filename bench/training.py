@@ -84,7 +84,7 @@ def _train(images: Images, switches: Any, path: Path, listener: Listener, epochs
     recipe = Recipe("fashion_mnist", "deeper", epochs=epochs, batch_size=BATCH_SIZE, **like_keras)
     path.mkdir()
     directory = FoldDirectory(path)
-    task = Task(recipe, switches, number=0, fold=fold, num_classes=NUM_CLASSES, directory=directory, images_hash="")
+    task = Task(recipe, switches, number=0, fold=fold, num_classes=NUM_CLASSES, directory=directory)
     train_fold(images, task, listener)
 
 

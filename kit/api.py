@@ -101,7 +101,6 @@ def train(
             ready.folds[number],
             len(asked.label_values),
             run.fold(number, len(ready.folds)),
-            context["images"]["hash"],
         )
         for number in ready.chosen
     ]
@@ -136,7 +135,6 @@ def find_learning_rate(
     from kit.report.lr_curve import write_lr_curve
     from kit.report.pictures import check_picture_name
     from kit.training.lr_find import range_test
-    from kit.training.summary import images_hash
 
     if out is not None:
         check_picture_name(Path(out))
@@ -148,7 +146,7 @@ def find_learning_rate(
         ready.switches,
         len(ready.competition.label_values),
         steps=steps,
-        images_hash=images_hash(ready.images),
+        number=ready.chosen[0],
         listener=listener,
     )
     if out is not None:

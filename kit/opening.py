@@ -81,6 +81,8 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     keeps = {**(base if "patience" not in changes else {}), **changes}.get("keep")
     if resolved.get("patience") and keeps is None:
         resolved["keep"] = "best"
+    if Path(weights := str(resolved.get("weights", "random"))).exists() and weights not in ("random", "imagenet"):
+        resolved["weights"] = str(Path(weights).resolve())  # a recipe is repeated from other directories too
     return Recipe.from_dict(resolved)
 
 

@@ -118,18 +118,10 @@ def estimate(plan: Plan) -> Estimate:
         KitError: what would also end the training at its start.
     """
     from kit.training.rehearsal import rehearse
-    from kit.training.summary import images_hash
 
-    recipe = plan.recipe
-    carries = recipe.weights not in ("random", "imagenet")
-    measured = rehearse(
-        plan.images,
-        plan.folds[plan.chosen[0]],
-        recipe,
-        plan.switches,
-        len(plan.competition.label_values),
-        images_hash(plan.images) if carries else "",
-    )
+    recipe, first = plan.recipe, plan.chosen[0]
+    classes = len(plan.competition.label_values)
+    measured = rehearse(plan.images, plan.folds[first], recipe, plan.switches, classes, first)
     folds = plan.steps / (recipe.epochs * plan.steps_per_epoch[0])  # as many as the first one
     return Estimate(measured, *(folds * measured.seconds(quantile) for quantile in (0.5, 0.1, 0.9)))
 
@@ -139,7 +131,7 @@ def _check_changes(changes: dict[str, Any]) -> None:
     from kit.training.recipe import Recipe
 
     # What a recipe may say beside these words is not known yet: here it is whatever lets most of them pass.
-    lenient = {"competition": "any", "model": "deeper", "learning_rate": 1e30, "weights": "imagenet"}
+    lenient = {"competition": "any", "model": "deeper", "learning_rate": 1e30, "weights": "imagenet", "epochs": 100_000}
     Recipe.from_dict(lenient | {name: value for name, value in changes.items() if value is not None})
 
 
@@ -219,5 +211,14 @@ def _check_buildable(recipe: Recipe, competition: Competition) -> tuple[int, int
             f"{frozen} of the {len(layers)} layers of {recipe.model} are frozen, and would keep their random weights: "
             "name --weights (imagenet, a file or a run), or let all of them train with train_blocks=-1"
         )
+    if recipe.frozen_epochs and not any(layer.trainable and not _is_of_the_head(layer.name) for layer in layers):
+        raise RecipeError(
+            f"frozen_epochs is {recipe.frozen_epochs}, but the layers of {recipe.model} stay frozen after them: "
+            "say how many of its last blocks train then, such as train_blocks=2, or -1 for all"
+        )
     total, trained = (sum(math.prod(each.shape) for each in some) for some in (model.weights, model.trainable_weights))
     return total, trained
+
+
+def _is_of_the_head(layer: str) -> bool:
+    return layer == "logits" or layer.startswith("head_")

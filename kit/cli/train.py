@@ -32,6 +32,9 @@ class TrainCommand(GroupedCommand):
     }
 
 
+NEW_LAYERS = 8  # told of those that earlier weights did not fit
+
+
 def train(
     competition: Annotated[str, typer.Argument(help="Such as digits or fashion_mnist; kit competitions lists them.")],
     recipe: Annotated[str | None, typer.Option(help="A recipe's name, or a recipe.json of a run.")] = None,
@@ -136,15 +139,17 @@ def _print(what: str, finding: object) -> None:
 
 
 def _print_carried(run: RunDirectory) -> None:
-    """Where earlier weights came from, and how much of the model they are."""
-    if run.read_recipe()["recipe"].get("weights", "random") == "random":
+    """Where earlier weights came from, and which layers began without."""
+    if run.read_recipe()["recipe"]["weights"] == "random":
         return
     for fold in run.trained_folds():
         carried = fold.read_carried()
-        layers, taken = carried["layers"], [layer for layer in carried["layers"] if layer["from"] is not None]
-        _print(
-            "weights", f"{len(taken)} of {len(layers)} layers from {carried['origin']}: {fold.carried_file} has each"
-        )
+        _print("weights", carried["summary"])
+        new = [f"{layer['name']}: {layer['note']}" for layer in carried["layers"] if layer["from"] is None]
+        for line in new[:NEW_LAYERS]:
+            _print("", line)
+        more = f"{len(new) - NEW_LAYERS} more, and " if len(new) > NEW_LAYERS else ""
+        _print("", f"{more}every layer in {fold.carried_file}")
 
 
 def _print_plan(plan: Plan) -> None:
@@ -237,7 +242,7 @@ def _print_scores(metrics: dict) -> None:
             scores = metrics[part]
             low, high = scores["accuracy_interval"]
             figure = "" if metrics["metric"] == "accuracy" else f"{metrics['metric']} {metric.show(scores['score'])}, "
-            note = ", selected: the best epoch was chosen on these rows" if scores["selected"] else ""
+            note = ", selected: these rows had a say in the training" if scores["selected"] else ""
             _print(
                 title,
                 f"{figure}accuracy {percent(scores['accuracy'])} "

@@ -33,7 +33,7 @@ class ModelCard:
     kit_version: str
     metric: str
     score: float | None  # by the metric on the validation rows, None if there were none
-    selected: bool  # the score was chosen among epochs by the rows it is on
+    selected: bool  # the rows of the score had a say in the training
 
     def to_metadata(self) -> dict[str, str]:
         return {name: json.dumps(value) for name, value in asdict(self).items()}

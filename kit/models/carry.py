@@ -56,13 +56,6 @@ class Carried:
             f"{_numbers(self.layers):,} weights, from {self.origin}"
         )
 
-    def lines(self) -> list[str]:
-        """The summary, and a line for each layer."""
-        words = [" ".join(map(_shape_words, layer.shapes)) for layer in self.layers]
-        wide, wider = (max(map(len, column), default=0) for column in ([layer.name for layer in self.layers], words))
-        rows = zip(self.layers, words, strict=True)
-        return [self.summary(), *(f"{layer.name:{wide}}  {word:{wider}}  {layer.note}" for layer, word in rows)]
-
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         layers = [

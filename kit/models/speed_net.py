@@ -33,7 +33,7 @@ def speed_net(
     """
     from keras import layers
 
-    if depth < 1 or not widths or min(*widths, stem, 1) < 1:
+    if depth < 1 or not widths or min(*widths, stem) < 1:
         raise RecipeError(f"speed_net: widths {widths}, stem {stem}, depth {depth}: expected whole numbers above 0")
 
     def convolution(x: Any, filters: int, pooled: bool) -> Any:

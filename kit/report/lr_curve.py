@@ -32,7 +32,7 @@ def write_lr_curve(test: RangeTest, path: Path, recipe_rate: float | None = None
     axes.axvline(test.suggestion, color=ORANGE, label=f"suggested: {test.suggestion:.2g}")
     if recipe_rate is not None and test.rates[0] <= recipe_rate <= test.rates[-1]:
         axes.axvline(recipe_rate, color="black", linestyle=":", label=f"the recipe's: {recipe_rate:.2g}")
-    low, high = test.smoothed.min(), HEADROOM * max(test.smoothed[0], test.smoothed.min())
+    low, high = test.smoothed.min(), HEADROOM * test.smoothed[0]
     axes.set_ylim(low - 0.1 * (high - low), high)
     axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")  # not the powers that need mathematical type
     axes.set_xlabel("learning rate")

@@ -10,7 +10,7 @@ from kit.data.images import Images
 
 
 def steps_per_epoch(num_rows: int, batch_size: int) -> int:
-    """Steps in which every row is seen at least once."""
+    """Steps in which as many rows are seen as there are; without balancing, each of them."""
     return -(-num_rows // batch_size)
 
 
@@ -26,7 +26,7 @@ def balanced_order(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     take turns from epoch to epoch by chance.
     """
     random = np.random.Generator(np.random.Philox([seed, epoch]))
-    members = [rows for label in np.unique(labels) if len(rows := np.flatnonzero(labels == label))]
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     share = -(-len(labels) // len(members))
     rounds = [np.concatenate([random.permutation(rows) for _ in range(-(-share // len(rows)))]) for rows in members]
     return random.permutation(np.concatenate([rows[:share] for rows in rounds]))[: len(labels)]

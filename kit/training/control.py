@@ -44,10 +44,12 @@ def none() -> Callable[[Qualities], float]:
 
 
 @PLATEAUS.register
-def reduce(factor: float = 0.1, patience: int = 4, minimum: float = 0.0) -> Callable[[Qualities], float]:
+def reduce(
+    factor: float = 0.1, patience: int = 4, minimum: float = 0.0, min_delta: float = 1e-4
+) -> Callable[[Qualities], float]:
     """Multiply the rate by ``factor`` each time that ``patience`` epochs brought no progress.
 
-    minimum: of the factors together, as a share of the scheduled rate.
+    minimum: of the factors together, as a share of the scheduled rate. min_delta: what counts as progress, as in Keras.
     """
     if not 0 < factor < 1 or patience < 1 or not 0 <= minimum < 1:
         raise RecipeError(
@@ -58,8 +60,8 @@ def reduce(factor: float = 0.1, patience: int = 4, minimum: float = 0.0) -> Call
     def reduced(qualities: Qualities) -> float:
         scale, best, waited = 1.0, float("-inf"), 0
         for value in qualities:
-            waited = 0 if value > best else waited + 1
-            best = max(best, value)
+            waited = 0 if value > best + min_delta else waited + 1
+            best = value if waited == 0 else best
             if waited >= patience:
                 scale, waited = max(scale * factor, minimum), 0
         return scale

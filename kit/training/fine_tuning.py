@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.data.folds import Fold
+from kit.data.duplicates import row_keys
 from kit.errors import RecipeError, RunError
 from kit.models.carry import carry_file, carry_from, carry_imagenet, imagenet_backbone
 from kit.training.runs import RunDirectory
@@ -39,40 +41,45 @@ def check_weights(weights: str, model: str) -> None:
             raise RunError(f"the run {weights} has no trained model: choose another for --weights")
 
 
-def carry_weights(
-    classifier: Any, weights: str, model: str, number: int, fold: Fold, images_hash: str
-) -> Carried | None:
-    """Put earlier weights into a new classifier, which keeps its own last layer; None where there are none to put.
+@dataclass(frozen=True)
+class Origin:
+    """Where a new classifier's first weights come from.
+
+    carried: what was carried over, layer by layer; None for random weights.
+    seen: keys of the images that had a part in those weights, as far as kit knows: uint64 (images,).
+    """
+
+    carried: Carried | None
+    seen: np.ndarray
+
+
+def carry_weights(classifier: Any, weights: str, model: str, number: int, scored: Sequence[np.ndarray]) -> Origin:
+    """Put earlier weights into a new classifier, which keeps its own last layer.
 
     Args:
         weights, model: as for ``check_weights``.
-        number, fold: of the fold that is about to be trained; from a run of several folds, the same one is taken.
-        images_hash: of the images that it is trained on.
+        number: of the fold that is about to be trained; from a run of several folds, the same one is taken.
+        scored: uint8 (rows, height, width, channels) each, all images that the new model is to be scored on.
 
     Raises:
-        RunError: the run has trained on rows that this fold is to be scored on.
+        RunError: some of those had a part in the weights of the run, through whatever split or run before it.
     """
+    nothing = np.empty(0, np.uint64)
     if weights == "random":
-        return None
+        return Origin(None, nothing)
     if weights == "imagenet":
-        return carry_imagenet(classifier, model)
+        return Origin(carry_imagenet(classifier, model), nothing)
     path = Path(weights)
     if not path.is_dir():
-        return carry_file(classifier, path)
+        return Origin(carry_file(classifier, path), nothing)
     run = RunDirectory.open(path)
-    saved = run.read_recipe()
-    directories = run.trained_folds()
-    place = number if number < len(directories) else 0
-    if saved["images"]["hash"] == images_hash:
-        _check_unseen(run, place, fold)
-    return carry_from(classifier, load_classifier(directories[place], saved["recipe"]["keep"]), str(path))
-
-
-def _check_unseen(run: RunDirectory, place: int, fold: Fold) -> None:
-    scored = np.concatenate([fold.validation, fold.test])
-    seen = np.intersect1d(scored, run.read_split()[place].train)
-    if len(seen):
+    folds = run.trained_folds()
+    source = next((fold for fold in folds if fold.number == number), folds[0])
+    seen = source.read_seen()
+    keys = np.concatenate([row_keys(pixels, seed=0) for pixels in scored])
+    if known := int(np.isin(keys, seen).sum()):
         raise RunError(
-            f"the run {run.path} was trained on {len(seen):,} of the {len(scored):,} rows that this one would be "
-            "scored on: take its own --split and --seed, or the weights of a run on other images"
+            f"{known:,} of the {len(keys):,} images that this run would be scored on had a part in the weights of "
+            f"{source.path}: take the --split and --seed of that run, or the weights of one on other images"
         )
+    return Origin(carry_from(classifier, load_classifier(source, run.read_recipe()["recipe"]["keep"]), str(path)), seen)

@@ -7,7 +7,7 @@ exponentially here, so that every order of magnitude gets the same number of ste
 from __future__ import annotations
 
 import math
-import tempfile
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -37,7 +37,7 @@ SMOOTHING = 0.2  # standard deviation of the Gaussian that smooths the curve, in
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What a range test has measured; arrays are float64 (steps,), the last step being the one that diverged."""
+    """What a range test has measured; arrays are float64 (steps,), of the steps until the loss diverged."""
 
     rates: np.ndarray
     losses: np.ndarray  # of the training batches, augmented, each before the step that its rate made
@@ -54,7 +54,7 @@ def range_test(
     num_classes: int,
     *,
     steps: int = STEPS,
-    images_hash: str = "",
+    number: int = 0,
     listener: Listener | None = None,
 ) -> RangeTest:
     """Train a new model by a recipe's own steps on a fold's training rows, the rate rising, until the loss diverges.
@@ -64,7 +64,7 @@ def range_test(
 
     Args:
         steps: from the lowest rate to the highest.
-        images_hash: of the images, for a recipe that carries over the weights of a run.
+        number: of the fold, for a recipe that carries over the weights of a run.
 
     Raises:
         RecipeError: too few steps.
@@ -72,16 +72,11 @@ def range_test(
     """
     if not 50 <= steps <= 10_000:
         raise RecipeError(f"steps is {steps}, expected 50 to 10,000")
-    import keras
-
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(recipe.seed)
     rates = np.geomspace(LOWEST, HIGHEST, steps)
-    with tempfile.TemporaryDirectory(prefix="kit-lr-find-") as scratch:  # the trainer writes the architecture
-        task = Task(recipe, switches, 0, fold, num_classes, FoldDirectory(Path(scratch)), images_hash)
-        step = prepare(images, task, None).step
-    losses = _losses(step, rates, _batches(images, fold, recipe), listener or Listener())
-    rates, diverged = rates[: len(losses)], len(losses) < steps
+    task = Task(recipe, switches, number, fold, num_classes, FoldDirectory(Path(os.devnull)))  # nothing is written
+    step = prepare(images, task, None).step
+    losses, diverged = _losses(step, rates, _batches(images, fold, recipe), listener or Listener())
+    rates = rates[: len(losses)]
     smoothed = smooth(rates, losses)
     return RangeTest(rates, losses, smoothed, diverged, suggest(rates, smoothed))
 
@@ -94,8 +89,10 @@ def _batches(images: Images, fold: Fold, recipe: Recipe) -> Iterator[dict[str, n
         )
 
 
-def _losses(step: Any, rates: np.ndarray, batches: Iterator[dict[str, np.ndarray]], listener: Listener) -> np.ndarray:
-    """The loss of each step, up to the one that shows that the training diverges: float64 (at most rates,)."""
+def _losses(
+    step: Any, rates: np.ndarray, batches: Iterator[dict[str, np.ndarray]], listener: Listener
+) -> tuple[np.ndarray, bool]:
+    """The finite losses of the steps, float64 (at most rates,), and whether they ended because they diverged."""
     losses: list[float] = []
     running = lowest = math.inf
     listener.fold_started(0, 0, 1, len(rates))
@@ -108,14 +105,14 @@ def _losses(step: Any, rates: np.ndarray, batches: Iterator[dict[str, np.ndarray
                     f"the loss became {loss} in step 1, at learning rate {rate:.2g}: no rate can mend that; "
                     "look at --normalization and --augment"
                 )
-            break
+            return np.array(losses), True
         losses.append(loss)
         running = loss if number == 1 else MEMORY * running + (1 - MEMORY) * loss
         lowest = min(lowest, running)
         listener.batch_ended(1, number, loss)
         if running > DIVERGED * lowest:
-            break
-    return np.array(losses)
+            return np.array(losses), True
+    return np.array(losses), False
 
 
 def smooth(rates: np.ndarray, losses: np.ndarray) -> np.ndarray:

@@ -73,7 +73,8 @@ def muon(learning_rate: Any, /, momentum: float = 0.95, nesterov: bool = True) -
         """Keras's leaves the kernels of convolutions to Adam; here each is a matrix of (inputs, filters)."""
 
         def _should_use_adamw(self, variable: Any) -> bool:
-            return len(variable.shape) < 2 or "logits" in variable.path
+            # One filter a channel, as in depthwise convolutions, is no matrix.
+            return len(variable.shape) < 2 or variable.shape[-1] == 1 or "logits" in variable.path
 
         def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
             return super().zeropower_via_newtonschulz5(ops.reshape(x, (-1, x.shape[-1])), steps)
@@ -97,7 +98,9 @@ def build_optimizer(spec: str, learning_rate: float, weight_decay: float = 0.0, 
     """
     optimizer = OPTIMIZERS.bind_one(spec)(learning_rate)
     if weight_decay:
-        optimizer.weight_decay = optimizer.adam_weight_decay = weight_decay
+        optimizer.weight_decay = weight_decay
+        if hasattr(optimizer, "adam_weight_decay"):  # Muon's, for what goes by Adam
+            optimizer.adam_weight_decay = weight_decay
     if clip_norm:
         optimizer.global_clipnorm = clip_norm
     if optimizer.weight_decay:

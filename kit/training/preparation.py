@@ -13,7 +13,7 @@ from kit.models.build import Architecture, build_classifier
 from kit.models.carry import weighted_layers
 from kit.training.averaging import AVERAGES, WeightAverage
 from kit.training.batches import steps_per_epoch
-from kit.training.fine_tuning import carry_weights
+from kit.training.fine_tuning import Origin, carry_weights
 from kit.training.losses import class_weights
 from kit.training.normalization import NORMALIZATIONS
 from kit.training.optimizers import build_optimizer
@@ -35,7 +35,6 @@ class Task:
     fold: Fold
     num_classes: int
     directory: FoldDirectory
-    images_hash: str  # of the images that the rows are of
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,8 @@ class Training:
     rates: np.ndarray  # float32 (epochs * steps,)
     steps: int  # an epoch
     average: WeightAverage | None
+    architecture: Architecture  # of the classifier
+    origin: Origin  # of its first weights
     frozen: tuple[Any, ...]  # layers that stand still in the first phase, and learn in the second
 
     @property
@@ -63,9 +64,16 @@ class Training:
 
 
 def prepare(images: Images, task: Task, test: Images | None) -> Training:
-    """Build and compile the model, and write what its weights will need around them."""
-    recipe = task.recipe
-    scale, offset = NORMALIZATIONS.bind_one(recipe.normalization)(images.pixels, task.fold.train)
+    """Build the model, put earlier weights into it, and compile its step; nothing is written.
+
+    Sets the global seeds of Python, NumPy and Keras, and ends Keras's session: models built before are detached.
+    """
+    import keras
+
+    recipe, fold = task.recipe, task.fold
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(recipe.seed)  # Keras draws initial weights and dropout from global generators
+    scale, offset = NORMALIZATIONS.bind_one(recipe.normalization)(images.pixels, fold.train)
     architecture = Architecture(
         model=recipe.model,
         image_shape=images.pixels.shape[1:],
@@ -73,30 +81,36 @@ def prepare(images: Images, task: Task, test: Images | None) -> Training:
         scale=tuple(scale.tolist()),
         offset=tuple(offset.tolist()),
     )
-    task.directory.write_architecture(architecture)
     classifier = build_classifier(architecture, task.switches.precision)
-    carried = carry_weights(classifier, recipe.weights, recipe.model, task.number, task.fold, task.images_hash)
+    held_out = [images.pixels[rows] for rows in (fold.validation, fold.test)]
+    scored = held_out if test is None else [*held_out, test.pixels]
+    origin = carry_weights(classifier, recipe.weights, recipe.model, task.number, scored)
     frozen: tuple[Any, ...] = ()
-    if carried is not None:
-        task.directory.write_carried(carried.to_dict())
-        if recipe.frozen_epochs:
-            layers = weighted_layers(classifier)
-            frozen = tuple(layer for layer in layers if layer.name in carried.names and layer.trainable)
-            for layer in frozen:
-                layer.trainable = False
-    balanced = class_weights(labelled_rows(images, task.fold.train)[1], task.num_classes)
+    if recipe.frozen_epochs and origin.carried is not None:
+        layers = weighted_layers(classifier)
+        frozen = tuple(layer for layer in layers if layer.name in origin.carried.names and layer.trainable)
+        for layer in frozen:
+            layer.trainable = False
+    weights_of_classes = None
+    if recipe.balance == "weights":
+        weights_of_classes = class_weights(labels_of(images)[fold.train], task.num_classes)
     step = training_step(
-        classifier,
-        recipe.augment,
-        task.num_classes,
-        recipe.loss,
-        recipe.label_smoothing,
-        balanced if recipe.balance == "weights" else None,
+        classifier, recipe.augment, task.num_classes, recipe.loss, recipe.label_smoothing, weights_of_classes
     )
-    steps = steps_per_epoch(len(task.fold.train), recipe.batch_size)
-    rates = learning_rates(recipe.schedule, recipe.learning_rate, recipe.epochs, steps)
-    average = AVERAGES.bind_one(recipe.average)()
-    training = Training(images, task, test, classifier, step, rates, steps, average, frozen)
+    steps = steps_per_epoch(len(fold.train), recipe.batch_size)
+    training = Training(
+        images=images,
+        task=task,
+        test=test,
+        classifier=classifier,
+        step=step,
+        rates=learning_rates(recipe.schedule, recipe.learning_rate, recipe.epochs, steps),
+        steps=steps,
+        average=AVERAGES.bind_one(recipe.average)(),
+        architecture=architecture,
+        origin=origin,
+        frozen=frozen,
+    )
     _compile(training)
     classifier.compile(jit_compile=task.switches.jit_compile)  # for predict_on_batch
     return training
@@ -114,14 +128,16 @@ def _compile(training: Training) -> None:
 
 
 def thaw(training: Training) -> None:
-    """Begin the second phase of a fine-tuning: the carried layers learn from now on."""
+    """Begin the second phase of a fine-tuning, unless it has begun: the carried layers learn from now on."""
+    if not training.frozen or training.frozen[0].trainable:
+        return
     for layer in training.frozen:
         layer.trainable = True
     _compile(training)
 
 
-def labelled_rows(images: Images, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels and class indices of some rows."""
+def labels_of(images: Images) -> np.ndarray:
+    """The class indices of images that have them: int64 (rows,)."""
     if images.labels is None:
         raise ValueError("training needs labels")
-    return images.pixels[rows], images.labels[rows]
+    return images.labels

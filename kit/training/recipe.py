@@ -81,6 +81,11 @@ class Recipe:
             raise RecipeError(
                 f"frozen_epochs is {self.frozen_epochs}, but no layer is carried over: name --weights, or leave it out"
             )
+        if self.frozen_epochs >= self.epochs and self.frozen_epochs:
+            raise RecipeError(
+                f"frozen_epochs is {self.frozen_epochs} of {self.epochs} epochs: expected fewer, so that some are left "
+                "in which the carried layers learn"
+            )
         check_precision(self.precision)
         make_metric(self.metric)
         MODELS.bind_one(self.model)

@@ -22,7 +22,7 @@ from kit.training.weights import predict_probabilities
 
 WARM_UP = 3  # steps that are not counted: the first compiles, and the next ones find caches and memory cold
 FEWEST = 3  # steps that are
-SECONDS = 4.0  # to measure steps for, if there are time for more than the fewest
+SECONDS = 4.0  # to measure steps for, if there is time for more than the fewest
 VALIDATION_SECONDS = 1.5
 
 
@@ -58,7 +58,7 @@ class Rehearsal:
 
 
 def rehearse(
-    images: Images, fold: Fold, recipe: Recipe, switches: Switches, num_classes: int, images_hash: str = ""
+    images: Images, fold: Fold, recipe: Recipe, switches: Switches, num_classes: int, number: int = 0
 ) -> Rehearsal:
     """Train a new model for some steps of each phase, validate on some rows, and leave no file.
 
@@ -66,20 +66,16 @@ def rehearse(
     them. Like ``train_fold`` this sets the global seeds and ends Keras's session.
 
     Args:
-        images_hash: of the images, for a recipe that carries over the weights of a run.
+        number: of the fold, for a recipe that carries over the weights of a run.
 
     Raises:
         KitError: as ``train_fold``.
     """
-    import keras
-
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(recipe.seed)
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="kit-rehearsal-") as scratch:  # the trainer writes weights
-        task = Task(recipe, switches, 0, fold, num_classes, FoldDirectory(Path(scratch)), images_hash)
+    with tempfile.TemporaryDirectory(prefix="kit-rehearsal-") as scratch:  # what is timed writes weights
+        task = Task(recipe, switches, number, fold, num_classes, FoldDirectory(Path(scratch)))
         training = prepare(images, task, None)
-        first = min(recipe.frozen_epochs or recipe.epochs, recipe.epochs)
+        first = recipe.frozen_epochs or recipe.epochs
         watch = _Stopwatch(started)
         phases = [_measured(training, 0, first, watch)]
         start_seconds = watch.first

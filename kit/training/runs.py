@@ -10,6 +10,7 @@ and, in the run itself or, with several folds, in fold-0, fold-1, ...:
     history.csv         a row an epoch
     last.weights.h5, best.weights.h5, architecture.json
     carried.json        with --weights: which layers began with earlier weights, and why the others did not
+    seen.npz            keys of the images that had a part in the weights, for who carries them on
     predictions.npz     ids, labels, probabilities of the validation and test rows
     scores.json
     model.onnx
@@ -95,6 +96,18 @@ class FoldDirectory:
 
     def read_carried(self) -> dict[str, Any]:
         return _read_json(self.carried_file)
+
+    @property
+    def number(self) -> int:
+        """Of the fold, counting from 0."""
+        return max(_trailing_number(self.path.name, "fold"), 0)
+
+    def write_seen(self, keys: np.ndarray) -> None:
+        """Keys of the images that had a part in the weights: uint64 (images,), of ``row_keys`` under seed 0."""
+        _write_arrays(self.path / "seen.npz", {"keys": keys})
+
+    def read_seen(self) -> np.ndarray:
+        return _read_arrays(self.path / "seen.npz")["keys"]
 
     def write_scores(self, scores: dict[str, Any]) -> None:
         _write_json(self.path / "scores.json", scores)

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from kit.data.duplicates import row_keys
 from kit.data.images import Images
 from kit.errors import RunError
 from kit.scoring.metrics import make_metric, mean_log_loss, score
 from kit.training.batches import epoch_batches
 from kit.training.control import PLATEAUS, best_epoch, epochs_without_progress, quality
 from kit.training.events import Epoch, Listener
-from kit.training.preparation import Task, Training, labelled_rows, prepare, thaw
+from kit.training.preparation import Task, Training, labels_of, prepare, thaw
 from kit.training.recipe import Recipe
 from kit.training.weights import load_predictor, predict_probabilities, save_weights
 
@@ -36,15 +37,14 @@ def train_fold(images: Images, task: Task, listener: Listener, test: Images | No
     Raises:
         RunError: the loss stopped being finite; the epochs before that are scored and kept.
     """
-    import keras
-
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(task.recipe.seed)  # Keras draws initial weights and dropout from global generators
     training = prepare(images, task, test)
+    task.directory.write_architecture(training.architecture)
+    if training.origin.carried is not None:
+        task.directory.write_carried(training.origin.carried.to_dict())
     history: list[Epoch] = []
     try:
         for epoch in range(task.recipe.epochs):
-            if epoch and epoch == task.recipe.frozen_epochs:
+            if epoch >= task.recipe.frozen_epochs:
                 thaw(training)
             ended = train_epoch(training, epoch, history, listener)
             with _averaged(training):
@@ -69,8 +69,7 @@ def train_epoch(training: Training, number: int, history: list[Epoch], listener:
     that is set before each step, which every backend notices.
     """
     recipe, fold = training.task.recipe, training.task.fold
-    qualities = [quality(epoch, recipe.monitor, recipe.metric) for epoch in history]
-    factor = PLATEAUS.bind_one(recipe.plateau)()(qualities)
+    factor = PLATEAUS.bind_one(recipe.plateau)()(_qualities(recipe, history))
     if recipe.frozen_epochs and number >= recipe.frozen_epochs:
         factor *= recipe.fine_tune_rate
     rates = training.rates[number * training.steps : (number + 1) * training.steps] * factor
@@ -126,7 +125,8 @@ def _averaged(training: Training) -> Iterator[None]:
 
 
 def _validated(training: Training, epoch: Epoch) -> Epoch:
-    pixels, labels = labelled_rows(training.images, training.task.fold.validation)
+    rows = training.task.fold.validation
+    pixels, labels = training.images.pixels[rows], labels_of(training.images)[rows]
     probabilities = predict_probabilities(training.classifier, pixels, True, training.prediction_batch)
     return replace(
         epoch,
@@ -136,9 +136,17 @@ def _validated(training: Training, epoch: Epoch) -> Epoch:
     )
 
 
+def _qualities(recipe: Recipe, history: list[Epoch]) -> list[float]:
+    """Of the epochs of the present phase: a fine-tuning begins to wait anew."""
+    phase = history[recipe.frozen_epochs :] if len(history) >= recipe.frozen_epochs else history
+    return [quality(epoch, recipe.monitor, recipe.metric) for epoch in phase]
+
+
 def _out_of_patience(recipe: Recipe, history: list[Epoch]) -> bool:
-    qualities = [quality(epoch, recipe.monitor, recipe.metric) for epoch in history]
-    return 0 < recipe.patience <= epochs_without_progress(qualities)
+    """Whether the training has gone on for too long without progress; never before its last phase."""
+    if len(history) <= recipe.frozen_epochs:
+        return False
+    return 0 < recipe.patience <= epochs_without_progress(_qualities(recipe, history))
 
 
 def keep(training: Training, history: list[Epoch]) -> None:
@@ -181,7 +189,8 @@ def _score(training: Training, history: list[Epoch]) -> dict[str, Any]:
                 "its training diverged, try a lower --learning-rate"
             )
         labels: np.ndarray = scored.labels  # type: ignore[assignment]
-        # Whoever ended the training early may have looked at these rows' score, and a plateau is one of theirs.
+        # The rows that picked the epoch, lowered the rate or ended the training, or that a person may have looked at
+        # before ending it, had a say in the weights.
         chosen = task.recipe.keep == "best" or task.recipe.plateau != "none" or ended_early
         selected = part == "validation" and chosen
         scores[part] = {**score(probabilities, labels, task.recipe.metric), "selected": selected}
@@ -191,8 +200,16 @@ def _score(training: Training, history: list[Epoch]) -> dict[str, Any]:
             f"{part}_probabilities": probabilities,
         }
     task.directory.write_predictions(arrays)
+    task.directory.write_seen(_seen(training, scores["validation"]["selected"]))
     task.directory.write_scores(scores)
     return scores
+
+
+def _seen(training: Training, with_validation: bool) -> np.ndarray:
+    """Keys of the images that had a part in the weights: trained on, here or before, or looked at to choose."""
+    fold = training.task.fold
+    rows = np.concatenate([fold.train, fold.validation]) if with_validation else fold.train
+    return np.union1d(row_keys(training.images.pixels[rows], seed=0), training.origin.seen)
 
 
 def _scored_rows(training: Training) -> dict[str, Images]:
@@ -201,8 +218,7 @@ def _scored_rows(training: Training) -> dict[str, Images]:
     scored = {}
     for part, rows in (("validation", fold.validation), ("test", fold.test)):
         if len(rows):
-            pixels, labels = labelled_rows(images, rows)
-            scored[part] = Images(pixels, images.ids[rows], labels)
+            scored[part] = Images(images.pixels[rows], images.ids[rows], labels_of(images)[rows])
     if "test" not in scored and training.test is not None:
         scored["test"] = training.test
     return scored

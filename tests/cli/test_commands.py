@@ -114,6 +114,8 @@ BAD_COMMANDS = [
     (["train", "digits", "--patience", "-1"], "patience is -1, expected a whole number from 0 to 100000"),
     (["train", "digits", "--weights", "nowhere"], "weights is 'nowhere', expected random, imagenet, a weights file, or"),
     (["train", "digits", "--weights", "imagenet"], "there are no ImageNet weights for the model 'deeper': expected one"),
+    (["train", "digits", "--weights", "imagenet", "--model", "backbone", "--frozen-epochs", "2"], "frozen_epochs is 2, but the layers of backbone stay frozen after them: say how many of its last blocks train"),
+    (["train", "digits", "--weights", "imagenet", "--model", "efficientnet_v2_b0", "--epochs", "2", "--frozen-epochs", "2"], "frozen_epochs is 2 of 2 epochs: expected fewer"),
     (["train", "digits", "--frozen-epochs", "2"], "frozen_epochs is 2, but no layer is carried over: name --weights"),
     (["train", "digits", "--fine-tune-rate", "0"], "fine_tune_rate is 0.0, expected a number above 0"),
     (["train", "digits", "--model", "vgg16_transfer"], "13 of the 16 layers of vgg16_transfer are frozen, and would ke"),

@@ -42,6 +42,7 @@ def test_the_hash_changes_with_every_field() -> None:
         ("label_smoothing", 1.0, "label_smoothing is 1.0, expected a number from 0 up to, not including, 1"),
         ("frozen_epochs", -1, "frozen_epochs is -1, expected a whole number from 0"),
         ("frozen_epochs", 2, "frozen_epochs is 2, but no layer is carried over: name --weights, or leave it out"),
+        ("frozen_epochs", 15, "frozen_epochs is 15, but no layer is carried over"),
         ("fine_tune_rate", 0, "fine_tune_rate is 0, expected a number above 0"),
         ("patience", 1.5, "patience is 1.5, expected a whole number"),
         ("weight_decay", -0.1, "weight_decay is -0.1, expected a number from 0 up"),

@@ -3,7 +3,8 @@
 Mueller and Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation", ICCV 2021, arXiv 2103.10158.
 All of the paper's fourteen operations are there. They are Pillow's, applied to a whole batch at once: every image
 passes through the same three steps (moved, blended, looked up in a table), and a step that is not its own leaves its
-pixels exactly as they are. Running all fourteen and choosing among the results would take several times as long.
+pixels as they are, up to rounding. Running all fourteen and choosing among the results would take several times as
+long.
 
 Departures: strengths are drawn from whole ranges, not from 31 levels; images that move are interpolated, where
 the authors took the nearest pixel; translations are shares of the image, the paper's pixels being those of 32x32;
