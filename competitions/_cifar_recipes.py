@@ -10,8 +10,8 @@ from typing import Any
 
 from kit.data.claims import Claim, NamedRecipes
 
-_TWO_CORES = "2 CPU cores, AMX"
-_WITHOUT_AMX = "2 CPU cores, AVX-512"
+_TWO_CORES = "2 cores, AMX"
+_WITHOUT_AMX = "2 cores, AVX-512"
 _BUSY = "measured on a busy machine"
 _JPEG = "on 5,000 of the official test images; all pixels were JPEG once"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kit.data.claims import Claim, NamedRecipes
 
-_TWO_CORES = "2 CPU cores, AMX"
+_TWO_CORES = "2 cores, AMX"
 
 _OWN = {
     "epochs": 15,
@@ -44,15 +44,25 @@ _TRANSFER = {**_NOTEBOOK, "weights": "imagenet"}
 RECIPES: NamedRecipes = {
     "fast": _DEEPER,
     "best": {
-        "model": "wide_resnet(width=2, dropout=0.1)",
-        **_OWN,
-        "epochs": 30,
-        "optimizer": "sgd(momentum=0.9, nesterov=True)",
-        "learning_rate": 0.1,
-        "augment": "flip|shift(height=2, width=2)|erase",
+        "claim": Claim(
+            score=0.9369,
+            rows=60_000,
+            seeds=(0,),
+            minutes=21.2,
+            machine="2 cores, AVX-512",
+            note="out of fold, five models of 4 epochs; measured on a busy machine",
+        ),
+        "model": "speed_net(widths=(64, 128, 256))",
+        "split": "stratified_kfold(5)",
+        "epochs": 4,
+        "batch_size": 256,
+        "optimizer": "muon",
+        "learning_rate": 6e-3,  # per batch of 256
+        "weight_decay": 0.1,
+        "schedule": "warmup(0.5)|cosine",
+        "augment": "flip|pad_crop(2)",
         "normalization": "standardize",
         "label_smoothing": 0.1,
-        "weight_decay": 5e-3,
     },
     "deeper": _DEEPER,
     "brief": {"model": "brief", **_OWN},

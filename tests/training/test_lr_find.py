@@ -62,7 +62,7 @@ def test_the_suggested_rate_trains(images: Images, found: RangeTest) -> None:
     recipe = dataclasses.replace(RECIPE, epochs=8, learning_rate=found.suggestion)
     fold = make_split("holdout").make_folds(images, 0)[0]
     directory = FoldDirectory(Path("run"))
-    train_fold(images, Task(recipe, resolve_switches("float32"), 0, fold, 3, directory, ""), Listener())
+    train_fold(images, Task(recipe, resolve_switches("float32"), 0, fold, 3, directory), Listener())
     assert directory.read_history()[-1].loss < 0.2  # 1.1 by chance
 
 

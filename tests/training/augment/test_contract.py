@@ -175,7 +175,7 @@ def test_validation_and_test_rows_are_never_augmented() -> None:
         Path(f"{number}").mkdir()
         recipe = Recipe("tiny", "baseline", epochs=1, optimizer="sgd", learning_rate=1e-30, augment=augment)
         directory = FoldDirectory(Path(f"{number}"))
-        train_fold(images, Task(recipe, resolve_switches("float32"), 0, fold, 3, directory, ""), Listener())
+        train_fold(images, Task(recipe, resolve_switches("float32"), 0, fold, 3, directory), Listener())
         answers.append(directory.read_predictions())
     for part in ("validation", "test"):
         plain, augmented = (answer[f"{part}_probabilities"] for answer in answers)
