@@ -32,7 +32,7 @@ check: $(INSTALLED)
 
 test: check
 	$(BIN)/python -m pytest -n 2
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backend
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m backend
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow

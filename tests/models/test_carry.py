@@ -15,8 +15,6 @@ from kit.errors import ModelFileError, RecipeError
 from kit.models.build import Architecture, build_classifier
 from kit.models.carry import carry_file, carry_from, carry_imagenet, imagenet_backbone, weighted_layers
 
-pytestmark = pytest.mark.backend
-
 SMALL = "backbone('MobileNetV3Small', size=32)"
 
 
@@ -107,6 +105,7 @@ def test_layers_that_the_other_does_not_have() -> None:
     assert len(carried.names) == 2
 
 
+@pytest.mark.backend
 def test_a_backbone_from_another_head_and_size() -> None:
     source, target = build(SMALL), build("backbone('MobileNetV3Small', train_blocks=2)", (40, 40, 3), 7)
     carried = carry_from(target, source, "runs/a")
@@ -171,6 +170,7 @@ def test_a_file_without_names(tmp_path: Path) -> None:
     assert_equal_backbones(classifier, base)
 
 
+@pytest.mark.backend
 def test_weights_of_a_classifier_of_our_own(tmp_path: Path) -> None:
     source, target = build("deeper"), build("deeper", classes=5)
     shift_averages(source)

@@ -8,8 +8,6 @@ from kit.errors import RecipeError
 from kit.models.backbones import FAMILIES, application, blocks, scaled
 from kit.models.build import Architecture, build_classifier
 
-pytestmark = pytest.mark.backend
-
 NETWORKS = [
     name
     for name, function in vars(keras.applications).items()
@@ -119,6 +117,7 @@ def test_the_last_blocks_train() -> None:
             build(f"backbone('VGG16', size=32, train_blocks={number})")
 
 
+@pytest.mark.backend
 def test_frozen_blocks_neither_learn_nor_drop_out() -> None:
     model = build("backbone('EfficientNetV2B0', size=32, dropout=0.0, train_blocks=1)")
     part = keras.Model(model.input, model.get_layer("block6g_add").output)
@@ -136,6 +135,7 @@ def test_layers_are_flat_and_keep_their_names(name: str) -> None:
     assert not [layer for layer in first.layers if isinstance(layer, keras.Model)]
 
 
+@pytest.mark.backend
 def test_the_same_network_in_keras_answers_alike() -> None:
     """EfficientNet is the family whose own scaling is cut off."""
     model = build("backbone('EfficientNetB0', size=64, dropout=0.0)", (64, 64, 3))
