@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import ModelFileError, RunError
+from kit.errors import KitError, ModelFileError, RunError
 from kit.opening import StrPath, open_for_model, saved_competition, saved_data, training_images
 from kit.planning import estimate as estimate
 from kit.planning import plan_training as plan
@@ -104,9 +104,13 @@ def train(
         )
         for number in ready.chosen
     ]
-    with interruptible() as interrupt:  # the export too: TensorFlow would answer an interrupt with a SystemError
-        train_run(run, ready.images, tasks, Broadcast(listener or Listener(), interrupt), ready.test)
-        export(run)
+    try:
+        with interruptible() as interrupt:  # the export too: TensorFlow would answer an interrupt with a SystemError
+            train_run(run, ready.images, tasks, Broadcast(listener or Listener(), interrupt), ready.test)
+            export(run)
+    except KitError:
+        run.discard_unless_begun()
+        raise
     return run
 
 
@@ -133,11 +137,11 @@ def find_learning_rate(
         KitError: something that the caller can mend, or a loss that falls at no rate.
     """
     from kit.report.lr_curve import write_lr_curve
-    from kit.report.pictures import check_picture_name
+    from kit.report.pictures import check_picture
     from kit.training.lr_find import range_test
 
     if out is not None:
-        check_picture_name(Path(out))
+        check_picture(Path(out))
     ready = plan(competition, **words)
     found = range_test(
         ready.images,

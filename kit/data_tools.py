@@ -64,8 +64,7 @@ def folds(
     from kit.registry import with_options
 
     split = make_split(with_options("stratified_kfold", folds=folds, group=group, near=near or None))
-    if not 0 <= seed < 2**32:
-        raise RecipeError(f"seed is {seed}, expected a whole number from 0 to {2**32 - 1}")
+    _check_seed(seed)
     images = load_training_images(open_task(competition, data, labels=labels, image_size=image_size))
     hand = np.empty(len(images), np.int64)
     parts = split.make_folds(images, seed)
@@ -73,6 +72,11 @@ def folds(
         hand[part.validation] = number
     write_folds_file(Path(out), images.ids, hand)
     return [len(part.validation) for part in parts]
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise RecipeError(f"seed is {seed}, expected a whole number from 0 to {2**32 - 1}")
 
 
 def preview(
@@ -91,9 +95,12 @@ def preview(
     Args:
         extremes: draw one image instead, under each augmentation of the spec at the ends of what it draws.
     """
+    from kit.report.pictures import check_picture
     from kit.report.preview import write_preview
     from kit.training.augment import augmentation
 
+    _check_seed(seed)
+    check_picture(Path(out))
     augmentation(augment)  # a wrong word is told before any file is read
     task = open_task(competition, data, labels=labels, image_size=image_size)
     return write_preview(load_training_images(task), task.class_names, augment, Path(out), seed, extremes=extremes)

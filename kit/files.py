@@ -41,6 +41,18 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def check_replaceable(path: Path) -> None:
+    """Find out early that nothing can be written at a path, before hours of work for what goes there.
+
+    Raises:
+        OSError: so it is; ``strerror`` says why. A disk may still fill up, and a directory go away.
+    """
+    _refuse_what_is_no_file(path)
+    parent = next(parent for parent in Path(os.path.realpath(path)).parents if parent.exists())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
 def _refuse_what_is_no_file(path: Path) -> None:
     """A rename would put a file in the place of a pipe or a device without a word."""
     for parent in path.parents:

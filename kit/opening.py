@@ -74,6 +74,8 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
         base = dict(competition.recipes[name])
     elif Path(name).is_file():
         base = _recipe_from_file(Path(name), competition)
+    elif Path(name).suffix == ".json":
+        raise RecipeError(f"the recipe {name} is not there: name a recipe.json of a run, or see 'kit recipes'")
     else:
         valid = [*competition.recipes, "or the path of a recipe.json"]
         raise RecipeError(unknown_name(f"recipe of {competition.name}", name, valid))
@@ -81,7 +83,8 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     keeps = {**(base if "patience" not in changes else {}), **changes}.get("keep")
     if resolved.get("patience") and keeps is None:
         resolved["keep"] = "best"
-    if Path(weights := str(resolved.get("weights", "random"))).exists() and weights not in ("random", "imagenet"):
+    weights = str(resolved.get("weights", "random"))
+    if weights not in ("", "random", "imagenet") and Path(weights).exists():
         resolved["weights"] = str(Path(weights).resolve())  # a recipe is repeated from other directories too
     return Recipe.from_dict(resolved)
 

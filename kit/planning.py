@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,8 @@ def plan_training(
     parts = split.make_folds(images, resolved.seed)
     _check_fold(fold, len(parts), resolved.split)
     test = _labelled_test(task, parts)
-    for line in (*images.notes, separated_duplicates(images, parts), test and shared_images(images, test)):
+    duplicates = separated_duplicates(images, parts), test and shared_images(images, test)
+    for line in (*resolved.without_effect(), *images.notes, *duplicates):
         if line:
             logger.warning(line)
     chosen = tuple(range(len(parts))) if fold is None else (fold,)
@@ -194,16 +196,12 @@ def _check_buildable(recipe: Recipe, competition: Competition) -> tuple[int, int
     check_weights(recipe.weights, recipe.model)
     channels = competition.image_shape[-1]
     size = len(competition.label_values)
-    try:
+    architecture = Architecture(recipe.model, competition.image_shape, size, (1.0,) * channels, (0.0,) * channels)
+    with _refused_by_keras(f"optimizer {recipe.optimizer!r} cannot be had"):
         build_optimizer(recipe.optimizer, recipe.learning_rate, recipe.weight_decay, recipe.clip_norm)
-        model = build_classifier(
-            Architecture(recipe.model, competition.image_shape, size, (1.0,) * channels, (0.0,) * channels)
-        )
-    except ValueError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RecipeError(
-            f"model {recipe.model!r} with optimizer {recipe.optimizer!r} cannot be built: {reason}"
-        ) from None
+    shape = "x".join(map(str, competition.image_shape))
+    with _refused_by_keras(f"model {recipe.model!r} cannot be built for images of {shape}"):
+        model = build_classifier(architecture)
     layers = weighted_layers(model)
     frozen = sum(not layer.trainable for layer in layers)
     if frozen and recipe.weights == "random":
@@ -218,6 +216,14 @@ def _check_buildable(recipe: Recipe, competition: Competition) -> tuple[int, int
         )
     total, trained = (sum(math.prod(each.shape) for each in some) for some in (model.weights, model.trainable_weights))
     return total, trained
+
+
+@contextmanager
+def _refused_by_keras(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise RecipeError(f"{what}: {str(error).strip().splitlines()[0]}") from None
 
 
 def _is_of_the_head(layer: str) -> bool:

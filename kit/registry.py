@@ -48,8 +48,8 @@ def parse_spec(text: str) -> tuple[Spec, ...]:
         return tuple(_stage(node) for node in _stages(tree))
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise RecipeError(
-            f"cannot read the spec {text!r}: expected names with literal options joined by |, "
-            "such as 'flip|shift(height=2)'"
+            f"cannot read the spec {text!r}: expected names with literal options joined by |, words among them in "
+            "quotes, such as 'flip|pad_crop(2, \"reflect\")'"
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -137,37 +138,44 @@ def new(name: Annotated[str, typer.Argument(help="The competition's name, such a
     typer.echo(f"next   kit train {name} --data DIRECTORY   (this runs the code in {module})")
 
 
-def models(as_json: Json = False) -> None:
+def models(
+    model: Annotated[str | None, typer.Argument(help="Tell of this one: what it is, and its options.")] = None,
+    as_json: Json = False,
+) -> None:
     """List the models, with their trainable parameters at the reference input and classes."""
+
     from kit.models import MODELS
     from kit.registry import option_parameters
 
     rows = []
-    for name in MODELS.names():
-        model = MODELS[name]
+    for name in MODELS.names() if model is None else [model]:
+        build = MODELS[name]
         rows.append(
             {
                 "model": name,
-                "trainable_parameters": model.reference.trainable_parameters,  # type: ignore[attr-defined]
-                "image_shape": list(model.reference.image_shape),  # type: ignore[attr-defined]
-                "classes": model.reference.num_classes,  # type: ignore[attr-defined]
-                "options": [f"{p.name}={p.default!r}" for p in option_parameters(model)],
-                "about": (model.__doc__ or "").strip().splitlines()[0],
+                "trainable_parameters": build.reference.trainable_parameters,  # type: ignore[attr-defined]
+                "image_shape": list(build.reference.image_shape),  # type: ignore[attr-defined]
+                "classes": build.reference.num_classes,  # type: ignore[attr-defined]
+                "options": [str(p.replace(annotation=p.empty)) for p in option_parameters(build)],
+                "about": inspect.getdoc(build) or "",
             }
         )
     if as_json:
         return print_json(rows)
+    if model is not None:
+        typer.echo(rows[0]["about"])
+        return typer.echo(f"\noptions  {', '.join(rows[0]['options']) or 'none'}")
     print_table(
-        ["model", "parameters", "images", "classes", "options", "about"],
+        ["model", "parameters", "images", "classes", "about"],
         [
             [
                 row["model"],
                 f"{row['trainable_parameters']:,}",
                 "x".join(map(str, row["image_shape"])),
                 row["classes"],
-                ", ".join(row["options"]) or "-",
-                row["about"],
+                row["about"].partition("\n")[0],
             ]
             for row in rows
         ],
     )
+    typer.echo("\n'kit models NAME' tells more of one, and its options.")

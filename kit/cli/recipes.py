@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -52,7 +53,8 @@ def recipes(
         ],
     )
     _print_notes(rows)
-    typer.echo(f"\n'kit train {competition} --recipe NAME' trains one, and --dry-run tells how long it takes here.")
+    command = shlex.join(["kit", "train", competition])
+    typer.echo(f"\n{command} --recipe NAME trains one, and --dry-run tells how long it takes here.")
     typer.echo("A recipe named like a model is that model's default. All of its fields: --json.")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from kit.models.catalog import MODELS, Reference
+from kit.models.layers import batch_norm, logits
 from kit.models.layers import dropout as drop
-from kit.models.layers import logits
 
 Activation = Literal["relu", "leaky_relu", "tanh"]
 
@@ -21,7 +21,7 @@ def weak_cnn(images: Any, num_classes: int, /, dropout: float = 0.5, momentum: f
     from keras import layers
 
     def normalized_relu(x: Any) -> Any:
-        return layers.Activation("relu")(layers.BatchNormalization(momentum=momentum)(x))
+        return layers.Activation("relu")(batch_norm(x, momentum))
 
     x = normalized_relu(layers.Conv2D(32, 3)(images))  # (batch, 30, 30, 32)
     x = layers.MaxPooling2D()(x)
@@ -43,7 +43,7 @@ def preactivation_cnn(images: Any, num_classes: int, /, momentum: float = 0.99) 
 
     x = images
     for filters, size, rate in ((32, 5, 0.2), (64, 3, 0.3), (128, 3, 0.4)):
-        x = layers.BatchNormalization(momentum=momentum)(x)
+        x = batch_norm(x, momentum)
         x = layers.Activation("relu")(x)
         x = layers.Conv2D(filters, size, padding="same")(x)
         x = layers.MaxPooling2D()(x)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kit.models.catalog import MODELS, Reference
+from kit.models.layers import batch_norm, logits
 from kit.models.layers import dropout as drop
-from kit.models.layers import logits
 
 
 @MODELS.register
@@ -16,7 +16,7 @@ def brief(images: Any, num_classes: int, /, momentum: float = 0.99) -> Any:
     from keras import layers
 
     x = layers.Conv2D(32, 3, padding="same", activation="relu")(images)  # (batch, 28, 28, 32)
-    x = layers.BatchNormalization(momentum=momentum)(x)
+    x = batch_norm(x, momentum)
     x = layers.MaxPooling2D()(x)  # (batch, 14, 14, 32)
     x = layers.Flatten()(x)
     x = layers.Dense(128, activation="relu")(x)
@@ -35,12 +35,12 @@ def deeper(images: Any, num_classes: int, /, dropout: float = 0.25, momentum: fl
 
     x = layers.Conv2D(32, 3, padding="same", activation="relu")(images)  # (batch, 28, 28, 32)
     x = layers.MaxPooling2D()(x)
-    x = layers.BatchNormalization(momentum=momentum)(x)
+    x = batch_norm(x, momentum)
     x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)  # (batch, 14, 14, 64)
     x = drop(x, dropout)
     x = layers.MaxPooling2D()(x)
     x = layers.Conv2D(64, 3, padding="same", activation="relu")(x)  # (batch, 7, 7, 64)
-    x = layers.BatchNormalization(momentum=momentum)(x)
+    x = batch_norm(x, momentum)
     x = drop(x, dropout)
     x = layers.Flatten()(x)
     x = layers.Dense(64, activation="relu")(x)

@@ -18,6 +18,15 @@ def logits(features: Any, num_classes: int, penalty: Any = None) -> Any:
     return layers.Dense(num_classes, dtype="float32", kernel_regularizer=penalty, name="logits")(features)
 
 
+def batch_norm(features: Any, momentum: float) -> Any:
+    """Batch normalisation (Ioffe and Szegedy, arXiv 1502.03167); ``momentum`` is of its moving averages."""
+    from keras import layers
+
+    if not 0 <= momentum < 1:
+        raise RecipeError(f"momentum is {momentum}, expected 0 up to, not including, 1")
+    return layers.BatchNormalization(momentum=momentum)(features)
+
+
 def dropout(features: Any, rate: float) -> Any:
     """Dropout (Srivastava et al., JMLR 15, 2014) that decides by one random byte a number.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kit.models.catalog import MODELS, Reference
+from kit.models.layers import batch_norm, logits
 from kit.models.layers import dropout as drop
-from kit.models.layers import logits
 
 
 @MODELS.register
@@ -21,7 +21,7 @@ def model_s(images: Any, num_classes: int, /, dropout: float = 0.5, momentum: fl
     def convolution(x: Any, filters: int) -> Any:
         penalty = regularizers.L1L2(1e-5, 1e-4)
         x = layers.Conv2D(filters, 3, activation="relu", kernel_regularizer=penalty)(x)
-        return layers.BatchNormalization(momentum=momentum)(x)
+        return batch_norm(x, momentum)
 
     x = convolution(images, 32)  # (batch, 30, 30, 32)
     x = convolution(x, 64)  # (batch, 28, 28, 64)

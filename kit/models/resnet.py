@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from kit.models.catalog import MODELS, Reference
+from kit.models.layers import batch_norm, logits
 from kit.models.layers import dropout as drop
-from kit.models.layers import logits
 
 
 @MODELS.register
@@ -36,7 +36,7 @@ def _residual_net(
         return layers.Conv2D(filters, size, stride, padding="same", kernel_regularizer=penalty)(x)
 
     def normalized(x: Any) -> Any:
-        return layers.BatchNormalization(momentum=momentum)(x)
+        return batch_norm(x, momentum)
 
     def block(x: Any, filters: int, stride: int) -> Any:
         """A strided block has a convolution without normalisation on its shortcut, and one without penalty."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from kit.errors import RecipeError
 from kit.models.catalog import MODELS, Reference
+from kit.models.layers import batch_norm, logits
 from kit.models.layers import dropout as drop
-from kit.models.layers import logits
 
 
 @MODELS.register
@@ -40,7 +40,7 @@ def speed_net(
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
         if pooled:
             x = layers.MaxPooling2D()(x)
-        x = layers.BatchNormalization(momentum=momentum)(x)
+        x = batch_norm(x, momentum)
         return layers.Activation("relu")(x)
 
     x = layers.Conv2D(stem, 2, activation="relu")(images)  # odd sides: 31 -> 15 -> 7 -> 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kit.models.catalog import MODELS, Reference
+from kit.models.layers import batch_norm, logits
 from kit.models.layers import dropout as drop
-from kit.models.layers import logits
 
 
 @MODELS.register
@@ -25,7 +25,7 @@ def custom_vgg(
         for _ in range(depth):
             penalty = regularizers.L1L2(l1, l2)
             x = layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_regularizer=penalty)(x)
-        x = layers.BatchNormalization(momentum=momentum)(x)
+        x = batch_norm(x, momentum)
         x = layers.MaxPooling2D()(x)
     x = layers.GlobalAveragePooling2D()(x)  # (batch, 256)
     x = layers.Dense(256, activation="relu")(x)
@@ -56,11 +56,11 @@ def custom_vgg16(
         for rate in rates:
             penalty = regularizers.L2(l2)
             x = layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_regularizer=penalty)(x)
-            x = layers.BatchNormalization(momentum=momentum)(x)
+            x = batch_norm(x, momentum)
             x = drop(x, rate)
         x = layers.MaxPooling2D()(x)
     x = drop(x, 0.5)
     x = layers.GlobalAveragePooling2D()(x)  # (batch, 512)
     x = layers.Dense(512, activation="relu", kernel_regularizer=regularizers.L2(dense_l2))(x)
-    x = layers.BatchNormalization(momentum=momentum)(x)
+    x = batch_norm(x, momentum)
     return logits(drop(x, 0.5), num_classes)

@@ -6,8 +6,8 @@ from typing import Any
 
 from kit.errors import RecipeError
 from kit.models.catalog import MODELS, Reference
+from kit.models.layers import batch_norm, logits
 from kit.models.layers import dropout as drop
-from kit.models.layers import logits
 
 
 @MODELS.register
@@ -31,7 +31,7 @@ def wide_resnet(
         return layers.Conv2D(filters, size, stride, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
 
     def activated(x: Any) -> Any:
-        return layers.Activation("relu")(layers.BatchNormalization(momentum=momentum)(x))
+        return layers.Activation("relu")(batch_norm(x, momentum))
 
     def block(x: Any, filters: int, stride: int) -> Any:
         before = activated(x)

@@ -6,20 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from kit.errors import DataError, RecipeError
-from kit.files import replacing
+from kit.files import check_replaceable, replacing
 from kit.report.figures import STYLE
 
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def check_picture_name(path: Path) -> None:
-    """Refuse a name whose ending says no format that can be written.
+def check_picture(path: Path) -> None:
+    """Refuse a picture that could not be written, before it is drawn.
 
     Raises:
-        RecipeError: so it is.
+        RecipeError: the ending of the name says no format that there is.
+        DataError: nothing can be written there.
     """
     if path.suffix not in FORMATS:
         raise RecipeError(f"--out {path}: expected a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    try:
+        check_replaceable(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def save_picture(figure: Any, path: Path) -> Path:
@@ -34,5 +39,9 @@ def save_picture(figure: Any, path: Path) -> Path:
         with replacing(path) as scratch, matplotlib.rc_context(STYLE):
             figure.savefig(scratch, dpi=150)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}; choose another --out") from None
+        raise _unwritable(path, error) from None
     return path
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(f"cannot write {path}: {error.strerror or error}; choose another --out")

@@ -14,7 +14,7 @@ import numpy as np
 
 from kit.data.images import Images
 from kit.errors import DataError
-from kit.report.pictures import check_picture_name, save_picture
+from kit.report.pictures import check_picture, save_picture
 from kit.training.augment import augmentation
 from kit.training.augment.catalog import Augmentation, Ranged, augmentation_stages
 
@@ -40,7 +40,7 @@ def write_preview(
         RecipeError: the spec names something unknown, or the format is unknown.
         DataError: the picture cannot be written.
     """
-    check_picture_name(path)
+    check_picture(path)
     rows = _in_turn(images, seed)
     pixels, labels = images.pixels[rows], images.labels[rows]  # type: ignore[index]
     targets = np.eye(len(class_names), dtype=np.float32)[labels]

@@ -5,6 +5,7 @@ Whoever uses one of these has let the validation rows choose, so their score is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from kit.errors import RecipeError
@@ -51,10 +52,11 @@ def reduce(
 
     minimum: of the factors together, as a share of the scheduled rate. min_delta: what counts as progress, as in Keras.
     """
-    if not 0 < factor < 1 or patience < 1 or not 0 <= minimum < 1:
+    if not 0 < factor < 1 or patience < 1 or not 0 <= minimum < 1 or not 0 <= min_delta < math.inf:
         raise RecipeError(
-            f"plateau: factor is {factor}, patience {patience}, minimum {minimum}; expected factor between 0 and 1, "
-            "patience of at least 1 epoch, minimum from 0 up to, not including, 1"
+            f"plateau: factor is {factor}, patience {patience}, minimum {minimum}, min_delta {min_delta}; expected "
+            "factor between 0 and 1, patience of at least 1 epoch, minimum from 0 up to, not including, 1, and "
+            "min_delta 0 or more"
         )
 
     def reduced(qualities: Qualities) -> float:

@@ -33,9 +33,10 @@ def check_weights(weights: str, model: str) -> None:
     if weights == "imagenet":
         imagenet_backbone(model)
     elif weights != "random":
-        if not Path(weights).exists():
+        if not weights or not Path(weights).exists():  # an empty path is the working directory
             raise RecipeError(
-                f"weights is {weights!r}, expected random, imagenet, a weights file, or the directory of a run"
+                f"weights is {weights!r}, which is not there: expected random, imagenet, a weights file, or the "
+                "directory of a run"
             )
         if Path(weights).is_dir() and not RunDirectory.open(Path(weights)).trained_folds():
             raise RunError(f"the run {weights} has no trained model: choose another for --weights")

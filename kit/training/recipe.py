@@ -110,6 +110,15 @@ class Recipe:
                 raise RecipeError(f"the recipe has no {name}")
         return cls(**values)
 
+    def without_effect(self) -> list[str]:
+        """What is set here and nothing makes use of, a line each."""
+        lines = []
+        if self.fine_tune_rate != Recipe.fine_tune_rate and not self.frozen_epochs:
+            lines.append(f"fine_tune_rate {self.fine_tune_rate} has no effect: it follows frozen_epochs, which is 0")
+        if self.monitor != Recipe.monitor and (self.keep, self.plateau, self.patience) == ("last", "none", 0):
+            lines.append(f"monitor {self.monitor} has no effect without keep best, a plateau or patience")
+        return lines
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -22,6 +22,7 @@ import csv
 import errno
 import json
 import re
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -194,6 +195,11 @@ class RunDirectory:
         """The folds that were scored, in their order."""
         numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
         return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "scores.json").is_file()]
+
+    def discard_unless_begun(self) -> None:
+        """Leave nothing of a run that was refused before its first step, as for weights that do not fit."""
+        if not any(self.path.rglob("architecture.json")):
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @property
     def is_finished(self) -> bool:

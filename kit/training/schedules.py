@@ -36,7 +36,7 @@ def learning_rates(spec: str, peak: float, epochs: int, steps_per_epoch: int) ->
     parts = []
     for stage in stages:
         if phase.steps <= 0:
-            raise RecipeError(f"schedule {spec!r}: nothing is left of {epochs} epochs for its last stage")
+            raise RecipeError(f"schedule {spec!r}: its other stages take every epoch, nothing is left for the last one")
         parts.append(stage(phase)[: phase.steps])
         phase = replace(phase, steps=phase.steps - len(parts[-1]))
     if phase.steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ from kit.training.preparation import Task, Training, labels_of, prepare, thaw
 from kit.training.recipe import Recipe
 from kit.training.weights import load_predictor, predict_probabilities, save_weights
 
+logger = logging.getLogger("kit")
+
 
 def train_fold(images: Images, task: Task, listener: Listener, test: Images | None = None) -> dict[str, Any]:
     """Train a fold and write its files; the result depends on the arguments alone.
@@ -41,10 +44,10 @@ def train_fold(images: Images, task: Task, listener: Listener, test: Images | No
     task.directory.write_architecture(training.architecture)
     if training.origin.carried is not None:
         task.directory.write_carried(training.origin.carried.to_dict())
-    history: list[Epoch] = []
+    recipe, history = task.recipe, list[Epoch]()
     try:
-        for epoch in range(task.recipe.epochs):
-            if epoch >= task.recipe.frozen_epochs:
+        for epoch in range(recipe.epochs):
+            if epoch >= recipe.frozen_epochs:
                 thaw(training)
             ended = train_epoch(training, epoch, history, listener)
             with _averaged(training):
@@ -52,12 +55,14 @@ def train_fold(images: Images, task: Task, listener: Listener, test: Images | No
                 keep(training, [*history, ended])
             history.append(ended)  # only now: an epoch that could not be written is not scored
             listener.epoch_ended(history[-1])
-            if not listener.keep_going() or _out_of_patience(task.recipe, history):
+            if not listener.keep_going() or _out_of_patience(recipe, history):
                 break
     except RunError:
         if history:
             _score(training, history)
         raise
+    if training.average and training.average.weights() is None:
+        logger.warning("the training ended before %s began: the weights are those of the last step", recipe.average)
     return _score(training, history)
 
 

@@ -112,7 +112,17 @@ BAD_COMMANDS = [
     (["train", "digits", "--monitor", "f1"], "monitor is 'f1', expected one of score, accuracy, loss"),
     (["train", "digits", "--plateau", "reduce(2)"], "plateau: factor is 2, patience 4, minimum 0.0; expected factor be"),
     (["train", "digits", "--patience", "-1"], "patience is -1, expected a whole number from 0 to 100000"),
-    (["train", "digits", "--weights", "nowhere"], "weights is 'nowhere', expected random, imagenet, a weights file, or"),
+    (["train", "digits", "--weights", "nowhere"], "weights is 'nowhere', which is not there: expected random, imagenet"),
+    (["train", "digits", "--weights", ""], "weights is '', which is not there: expected random, imagenet, a weights"),
+    (["train", "digits", "--weights", "torn.h5"], "torn.h5"),
+    (["train", "digits", "--recipe", "gone.json"], "the recipe gone.json is not there: name a recipe.json of a run"),
+    (["train", "digits", "--schedule", "cosine|warmup(1)"], "its other stages take every epoch, nothing is left for "),
+    (["train", "digits", "--plateau", "reduce(min_delta=-1)"], "min_delta -1; expected factor between 0 and 1"),
+    (["train", "digits", "--model", "deeper(momentum=1.5)"], "momentum is 1.5, expected 0 up to, not including, 1"),
+    (["train", "digits", "--model", "speed_net(widths=(8, 8, 8, 8, 8))"], "cannot be built for images of 8x8x1"),
+    (["train", "digits", "--model", "backbone(VGG16)"], "cannot read the spec 'backbone(VGG16)': expected names with "),
+    (["preview", "digits", "--augment", "flip", "--seed", "-1"], "seed is -1, expected a whole number from 0"),
+    (["preview", "digits", "--augment", "flip", "--out", "torn.h5/a.png"], "cannot write torn.h5/a.png: torn.h5 is a "),
     (["train", "digits", "--weights", "imagenet"], "there are no ImageNet weights for the model 'deeper': expected one"),
     (["train", "digits", "--weights", "imagenet", "--model", "backbone", "--frozen-epochs", "2"], "frozen_epochs is 2, but the layers of backbone stay frozen after them: say how many of its last blocks train"),
     (["train", "digits", "--weights", "imagenet", "--model", "efficientnet_v2_b0", "--epochs", "2", "--frozen-epochs", "2"], "frozen_epochs is 2 of 2 epochs: expected fewer"),
@@ -137,13 +147,14 @@ BAD_COMMANDS = [
 def test_a_mistake_is_one_line_and_exit_code_2(
     words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("torn.h5").write_bytes(b"not weights")
     assert kit(*words, monkeypatch=monkeypatch) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("kit: ")
     assert message in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
-    assert {path.name for path in Path().iterdir()} <= {"cache", "runs"}
+    assert {path.name for path in Path().iterdir()} <= {"cache", "runs", "torn.h5"}
     assert not list(Path().glob("runs/*/*"))
 
 
@@ -151,6 +162,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 def test_a_dry_run_refuses_what_a_training_would(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("torn.h5").write_bytes(b"not weights")
     messages = []
     for command in (words, [*words, "--dry-run"]):
         assert kit(*command, monkeypatch=monkeypatch) == 2
@@ -218,6 +230,18 @@ def test_competitions_and_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     for command, word in (("competitions", "digits"), ("models", "deeper")):
         assert kit(command, monkeypatch=monkeypatch) == 0
         assert word in capsys.readouterr().out
+    assert kit("models", "speed_net", monkeypatch=monkeypatch) == 0
+    assert "options  widths=(64, 256, 256), stem=24" in capsys.readouterr().out
+    assert kit("models", "speednet", monkeypatch=monkeypatch) == 2
+    assert "unknown model 'speednet': did you mean 'speed_net'?" in capsys.readouterr().err
+
+
+def test_what_has_no_effect_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--epochs", "10", "--patience", "1", "--average", "swa(0.75)", "--fine-tune-rate", "0.5"]
+    assert kit("train", "digits", *words, "--learning-rate", "1e-9", monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr().err
+    assert "kit: fine_tune_rate 0.5 has no effect: it follows frozen_epochs, which is 0" in printed
+    assert "kit: the training ended before swa(0.75) began: the weights are those of the last step" in printed
 
 
 def test_recipes_are_listed_with_what_they_reached(

@@ -84,7 +84,7 @@ def test_one_cycle_rises_and_falls() -> None:
         ("cosine(2.0)", "minimum is 2.0, expected 0 up to the learning rate, 1.0"),
         ("cosine(-1)", "minimum is -1"),
         ("warmup(1)", "ends 40 steps early: add a last stage"),
-        ("cosine|constant", "nothing is left of 5 epochs"),
+        ("cosine|constant", "its other stages take every epoch"),
         ("warmup(0)|cosine", "epochs is 0, expected more than 0"),
         ("warm_restarts(period=0)", "expected period > 0"),
         ("warm_restarts(t_mul=0.5)", "t_mul >= 1"),
