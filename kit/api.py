@@ -1,4 +1,4 @@
-"""What the command line and notebooks call: plan, estimate, train, find_learning_rate, export, predict, report."""
+"""What the command line and notebooks call: train, resume, export, predict, report; and what comes before them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import KitError, ModelFileError, RunError
 from kit.opening import StrPath, open_for_model, saved_competition, saved_data, training_images
+from kit.planning import Plan, plan_refit, plan_resumption
 from kit.planning import estimate as estimate
 from kit.planning import plan_training as plan
 from kit.training.events import Broadcast, Listener
@@ -24,9 +28,11 @@ if TYPE_CHECKING:
     from kit.deploy.export import Exported
     from kit.training.lr_find import RangeTest
 
+CHECKPOINT_SECONDS = 60.0
+
 _NOTHING_TRAINED = (
     "the run {} has no scored model: its training was cut off before its end (log.txt and history.csv in it say "
-    "where); train again, with fewer --epochs if time is short"
+    "where); go on with 'kit train --resume {0}', with a --time-limit if time is short"
 )
 
 
@@ -38,12 +44,16 @@ def train(
     repeats: int | None = None,
     group: str | None = None,
     fold: int | None = None,
+    seeds: int = 1,
     data: StrPath | None = None,
     labels: str | int | None = None,
     image_size: int | None = None,
     out: StrPath = "runs",
     name: str | None = None,
     listener: Listener | None = None,
+    time_limit: float | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    tensorboard: bool = False,
     **changes: Any,
 ) -> RunDirectory:
     """Train a model, score it on rows it has not seen, and export it.
@@ -56,12 +66,17 @@ def train(
         repeats: deal the folds anew this many times, and train them all.
         group: column whose rows share a fold, such as the patient; needs a number of ``folds``.
         fold: train this fold of the split only, counting from 0.
+        seeds: train every fold with so many seeds, counting up from the recipe's; all have the same rows.
         data: directory or `.zip` with the competition's files; by default ``KIT_DATA``, else ``data``.
         labels: the competition's option of that name: ``fine`` or ``coarse``, 5 or 10.
         image_size: the competition's option of that name: pixels a side, where images come in any size.
         out: directory in which the run is created, as ``<competition>/<model>-<n>``.
         name: the run's own name instead of ``<model>-<n>``; it must be new.
         listener: hears of batches and epochs, and may stop the training.
+        time_limit: seconds from now within which the training ends, scored and exported, be it in an epoch's middle;
+            ``resume`` goes on with it.
+        checkpoint_seconds: between two checkpoints; or more, where they would take over a hundredth of the time.
+        tensorboard: write the epochs for TensorBoard, into ``tensorboard/`` in the run.
         changes: recipe fields to set, such as ``model``, ``epochs``, ``batch_size``, ``optimizer``,
             ``learning_rate``, ``augment``, ``schedule``, ``split``, ``precision``, ``keep``, ``seed``.
 
@@ -71,11 +86,10 @@ def train(
     Raises:
         KitError: something that the caller can mend; raised before any file is written where possible.
     """
-    from kit.training.preparation import Task
     from kit.training.recipe import model_name
-    from kit.training.session import interruptible, train_run
     from kit.training.summary import run_context
 
+    started = time.monotonic()
     ready = plan(
         competition,
         recipe=recipe,
@@ -83,6 +97,7 @@ def train(
         repeats=repeats,
         group=group,
         fold=fold,
+        seeds=seeds,
         data=data,
         labels=labels,
         image_size=image_size,
@@ -90,28 +105,119 @@ def train(
     )
     asked, settled = ready.competition, ready.recipe
     run = RunDirectory.create(Path(out), asked.name, model_name(settled.model), name)
-    context = run_context(settled, ready.switches, ready.images, asked.data)
-    run.write_recipe(settled.to_dict(), context)
+    context = run_context(settled, ready.switches, ready.images, asked.data, ready.labelled)
     run.write_split(list(ready.folds), settled.split, settled.seed)
-    tasks = [
-        Task(
-            settled,
-            ready.switches,
-            number,
-            ready.folds[number],
-            len(asked.label_values),
-            run.fold(number, len(ready.folds)),
-        )
-        for number in ready.chosen
-    ]
+    run.write_recipe(settled.to_dict(), {**context, "folds": ready.chosen, "seeds": ready.seeds})
+    with _discarded_unless_begun(run):
+        _train(run, ready, listener, time_limit, checkpoint_seconds, tensorboard, started)
+    return run
+
+
+def resume(
+    run: RunDirectory | StrPath,
+    *,
+    listener: Listener | None = None,
+    time_limit: float | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    tensorboard: bool = False,
+    **changes: Any,
+) -> RunDirectory:
+    """Go on with a run that was interrupted or killed, from its last checkpoint, to the same end.
+
+    Args:
+        run: its path.
+        listener, time_limit, checkpoint_seconds, tensorboard: as for ``train``.
+        changes: recipe fields to name again; whatever is not as the run has it is refused.
+
+    Raises:
+        KitError: the recipe, the images or the machine are others now; or no checkpoint is whole.
+    """
+    started = time.monotonic()
+    run = _open_run(run, Path("runs"))
+    _train(run, plan_resumption(run, changes), listener, time_limit, checkpoint_seconds, tensorboard, started)
+    return run
+
+
+def refit(
+    run: RunDirectory | StrPath | None = None,
+    *,
+    out: StrPath = "runs",
+    name: str | None = None,
+    listener: Listener | None = None,
+    time_limit: float | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    tensorboard: bool = False,
+) -> RunDirectory:
+    """Train a cross-validated run's recipe on every row, for as many epochs as its folds have found.
+
+    The new run has no honest score of its own, and says so; the folds' score is what can be said of its recipe.
+
+    Args:
+        run: the cross-validated run, or its path; by default the newest one.
+        out, name, listener, time_limit, checkpoint_seconds, tensorboard: as for ``train``.
+
+    Raises:
+        KitError: the run has no folds or is not complete, or something as in ``train``.
+    """
+    from kit.training.recipe import model_name
+    from kit.training.summary import run_context
+
+    started = time.monotonic()
+    ready, origin = plan_refit(_open_run(run, Path("runs")))
+    new = RunDirectory.create(Path(out), ready.competition.name, f"{model_name(ready.recipe.model)}-refit", name)
+    context = run_context(ready.recipe, ready.switches, ready.images, ready.competition.data, ready.labelled)
+    new.write_split(list(ready.folds), "every row", ready.recipe.seed)
+    new.write_recipe(ready.recipe.to_dict(), {**context, "refit_of": origin})
+    with _discarded_unless_begun(new):
+        _train(new, ready, listener, time_limit, checkpoint_seconds, tensorboard, started)
+    return new
+
+
+@contextmanager
+def _discarded_unless_begun(run: RunDirectory) -> Iterator[None]:
     try:
-        with interruptible() as interrupt:  # the export too: TensorFlow would answer an interrupt with a SystemError
-            train_run(run, ready.images, tasks, Broadcast(listener or Listener(), interrupt), ready.test)
-            export(run)
+        yield
     except KitError:
         run.discard_unless_begun()
         raise
-    return run
+
+
+def _train(
+    run: RunDirectory,
+    ready: Plan,
+    listener: Listener | None,
+    time_limit: float | None,
+    checkpoint_seconds: float,
+    tensorboard: bool,
+    started: float,
+) -> None:
+    from kit.training.preparation import Task
+    from kit.training.session import TimeLimit, signals_heard, train_run
+    from kit.training.tensorboard import TensorBoard
+
+    tasks = [
+        Task(
+            ready.recipe_of(number),
+            ready.switches,
+            number,
+            ready.folds[number],
+            len(ready.competition.label_values),
+            run.fold(number, len(ready.folds)),
+            checkpoint_seconds,
+            number % (len(ready.folds) // ready.seeds),
+        )
+        for number in ready.chosen
+    ]
+    listeners = [listener] if listener else []
+    if time_limit is not None:
+        rows = max(len(fold.validation) + len(fold.test) for fold in ready.folds) + len(ready.test or ())
+        models = len(tasks) * len(ready.recipe.kept)
+        listeners.append(TimeLimit(started + time_limit, rows, ready.recipe.batch_size, models))
+    if tensorboard:
+        listeners.append(TensorBoard(run.path / "tensorboard"))
+    with signals_heard() as signals:  # the export too: TensorFlow would answer an interrupt with a SystemError
+        train_run(run, ready.images, tasks, Broadcast(*listeners, signals), ready.test)
+        export(run)
 
 
 def find_learning_rate(
@@ -159,13 +265,13 @@ def find_learning_rate(
 
 
 def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs") -> list[Exported]:
-    """Write each trained fold of a run as an ONNX file, checked against the trained model on real images.
+    """Write each trained model of a run as an ONNX file, checked against the trained model on real images.
 
     Args:
         run: a run, or its path; by default the newest one in ``runs``.
 
     Returns:
-        One entry a fold.
+        One entry a model: a fold, or each of its snapshots.
 
     Raises:
         KitError: the run is incomplete, its images are gone, or an exported model would differ from the trained one.
@@ -182,13 +288,9 @@ def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs")
     competition = saved_competition(saved)
     images = training_images(saved, competition)
     exported = [
-        export_onnx(
-            load_predictor(fold, saved["recipe"]["keep"]),
-            _model_card(fold, competition, saved),
-            images.pixels,
-            fold.model_file,
-        )
+        export_onnx(load_predictor(fold, which), _model_card(fold, competition, saved), images.pixels, path)
         for fold in run.trained_folds()
+        for which, path in fold.model_files.items()
     ]
     if not exported:
         raise RunError(_NOTHING_TRAINED.format(run.path))
@@ -248,6 +350,7 @@ def predict(
     out: StrPath,
     data: StrPath | None = None,
     provider: str = "auto",
+    probabilities: bool = False,
     runs: StrPath = "runs",
 ) -> Prediction:
     """Predict the competition's test images and write a submission that was checked.
@@ -258,13 +361,14 @@ def predict(
         data: directory with the competition's files; by default the one that the first run was trained from,
             else ``KIT_DATA``, else ``data``.
         provider: ``auto``, ``cpu`` or ``cuda``.
+        probabilities: write a column a class, named like the label, instead of what the competition asks for.
 
     Raises:
         KitError: something that the caller can mend; nothing was written then.
     """
     from kit.deploy.model_file import load_model
     from kit.deploy.predict import predict_probabilities
-    from kit.deploy.submission import expected_submission, write_submission
+    from kit.deploy.submission import expected_probabilities, expected_submission, write_submission
 
     sources = [_run_or_file(source) for source in models] or [newest_run(Path(runs))]
     files = [file for source in sources for file in _model_files(source)]
@@ -276,9 +380,11 @@ def predict(
     competition = open_for_model(card, directory)
     images = competition.load_test()
     header = (competition.id_column, competition.target_column)
-    expected = expected_submission(header, images.ids, card.label_values, competition.sample_submission)
-    probabilities = predict_probabilities(loaded, images.pixels)
-    counts = write_submission(Path(out), images.ids, probabilities, expected)
+    if probabilities:
+        expected = expected_probabilities(competition.id_column, images.ids, card.label_values)
+    else:
+        expected = expected_submission(header, images.ids, card.label_values, competition.sample_submission)
+    counts = write_submission(Path(out), images.ids, predict_probabilities(loaded, images.pixels), expected)
     return Prediction(Path(out), len(images), counts, tuple(files), loaded[0].provider)
 
 
@@ -294,9 +400,10 @@ def _model_files(source: RunDirectory | Path) -> list[Path]:
     folds = source.trained_folds()
     if not folds:
         raise RunError(_NOTHING_TRAINED.format(source.path))
-    if not all(fold.model_file.is_file() for fold in folds):
+    files = [path for fold in folds for path in fold.model_files.values()]
+    if not all(path.is_file() for path in files):
         _export_in_child(source)
-    return [fold.model_file for fold in folds]
+    return files
 
 
 def report(run: RunDirectory | StrPath | None = None, out: StrPath | None = None, *, runs: StrPath = "runs") -> Path:

@@ -7,6 +7,17 @@ class KitError(Exception):
     """A mistake a user can mend; the command line prints it as one line and exits with code 2."""
 
 
+class Interrupted(BaseException):
+    """A signal ended the training at the end of a batch; a checkpoint says where it stands.
+
+    Not a KeyboardInterrupt: Typer makes an exit of that, whatever the signal was.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 class DataError(KitError):
     """Files, pixels or labels that are missing, damaged or not what the competition has."""
 

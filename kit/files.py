@@ -34,11 +34,22 @@ def replacing(path: Path) -> Iterator[Path]:
             with scratch.open("rb+") as file:
                 os.fsync(file.fileno())
             scratch.replace(target)
+        _sync(target.parent)
     except BaseException:
         for parent in missing:
             with contextlib.suppress(OSError):  # somebody else uses it by now
                 parent.rmdir()
         raise
+
+
+def _sync(directory: Path) -> None:
+    """Have a rename survive a power cut, where the file system can be asked for that."""
+    with contextlib.suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def check_replaceable(path: Path) -> None:

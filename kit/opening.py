@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kit.training.recipe import Recipe
 
 StrPath = str | os.PathLike[str]
+_CYCLIC = ("warm_restarts", "triangular")
 
 
 def open_task(
@@ -57,6 +58,7 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     """The recipe that a name and changes to it make, checked in every field.
 
     Who ends a training for lack of progress wants its best epoch: ``patience`` alone also sets ``keep`` to ``best``.
+    And ``snapshots`` alone sets ``keep`` to them, and a schedule with so many cycles where there is none.
 
     Raises:
         RecipeError: anything in it that does not exist or does not fit.
@@ -83,9 +85,15 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     keeps = {**(base if "patience" not in changes else {}), **changes}.get("keep")
     if resolved.get("patience") and keeps is None:
         resolved["keep"] = "best"
-    weights = str(resolved.get("weights", "random"))
-    if weights not in ("", "random", "imagenet") and Path(weights).exists():
-        resolved["weights"] = str(Path(weights).resolve())  # a recipe is repeated from other directories too
+    if changes.get("snapshots"):
+        resolved["keep"] = "snapshots"
+        if "schedule" not in changes and not str(resolved.get("schedule")).startswith(_CYCLIC):
+            epochs = resolved.get("epochs", Recipe.epochs)
+            resolved["schedule"] = f"warm_restarts(period={epochs / changes['snapshots']:.17g})"
+    for field in ("weights", "pseudo_labels", "distill"):
+        path = str(resolved.get(field, ""))
+        if path not in ("", "random", "imagenet") and Path(path).exists():
+            resolved[field] = str(Path(path).resolve())  # a recipe is repeated from other directories too
     return Recipe.from_dict(resolved)
 
 

@@ -5,20 +5,29 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import DataError, RecipeError
-from kit.opening import StrPath, load_training_images, open_task, resolve_recipe
+from kit.errors import DataError, RecipeError, RunError
+from kit.opening import (
+    StrPath,
+    load_training_images,
+    open_task,
+    resolve_recipe,
+    saved_competition,
+    training_images,
+)
+from kit.teaching import taught
 
 if TYPE_CHECKING:
     from kit.data.folds import Fold
     from kit.data.images import Competition, Images
     from kit.training.recipe import Recipe
     from kit.training.rehearsal import Rehearsal
+    from kit.training.runs import RunDirectory
     from kit.training.switches import Switches
 
 logger = logging.getLogger("kit")
@@ -28,7 +37,7 @@ logger = logging.getLogger("kit")
 class Plan:
     """A training that can begin.
 
-    folds: all of the split; ``chosen`` are the numbers of those that are trained.
+    folds: all of the split, once for each seed; ``chosen`` are the numbers of those that are trained.
     test: the competition's own labelled test images, where no fold holds out test rows.
     parameters, trainable_parameters: of the model; a recipe may keep some of the latter still in its first epochs.
     """
@@ -42,6 +51,12 @@ class Plan:
     test: Images | None
     parameters: int
     trainable_parameters: int
+    seeds: int = 1
+    labelled: Images | None = None  # by the competition, where ``images`` has others too
+
+    def recipe_of(self, number: int) -> Recipe:
+        """The recipe of a fold: those of a further seed differ in it, and have the rows of the first."""
+        return replace(self.recipe, seed=self.recipe.seed + number // (len(self.folds) // self.seeds))
 
     @property
     def steps_per_epoch(self) -> tuple[int, ...]:
@@ -53,7 +68,7 @@ class Plan:
     @property
     def steps(self) -> int:
         """Of all chosen folds, if none ends early."""
-        return self.recipe.epochs * sum(self.steps_per_epoch)
+        return self.recipe.planned_epochs * sum(self.steps_per_epoch)
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,7 @@ def plan_training(
     repeats: int | None = None,
     group: str | None = None,
     fold: int | None = None,
+    seeds: int = 1,
     data: StrPath | None = None,
     labels: str | int | None = None,
     image_size: int | None = None,
@@ -88,11 +104,15 @@ def plan_training(
     Raises:
         KitError: something that the caller can mend.
     """
-    from kit.data.folds import make_split, separated_duplicates, shared_images
+    import numpy as np
+
+    from kit.data.folds import make_split, separated_duplicates, shared_images, unwatched, watched_apart
     from kit.training.switches import resolve_switches
 
     if folds is not None and changes.get("split") is not None:
         raise RecipeError("split and folds both say how to split: give one of them")
+    if not 1 <= seeds <= 1000:
+        raise RecipeError(f"seeds is {seeds}, expected a whole number from 1 to 1000")
     changes["split"] = _split_spec(folds, repeats, group) or changes.get("split")
     _check_changes(changes)
     task = open_task(competition, data, labels=labels, image_size=image_size)
@@ -104,13 +124,130 @@ def plan_training(
     images = load_training_images(task)
     parts = split.make_folds(images, resolved.seed)
     _check_fold(fold, len(parts), resolved.split)
+    if len(parts) > 1:  # out-of-fold rows are scored once
+        chooses, seed = resolved.chooses, resolved.seed
+        parts = [watched_apart(part, images, split, seed) if chooses else unwatched(part) for part in parts]
     test = _labelled_test(task, parts)
     duplicates = separated_duplicates(images, parts), test and shared_images(images, test)
+    labelled, images = images, taught(images, task, resolved)
+    extra = np.arange(len(labelled), len(images))
+    parts = [replace(part, train=np.concatenate([part.train, extra])) for part in parts]
     for line in (*resolved.without_effect(), *images.notes, *duplicates):
         if line:
             logger.warning(line)
-    chosen = tuple(range(len(parts))) if fold is None else (fold,)
-    return Plan(task, resolved, switches, images, tuple(parts), chosen, test, parameters, trainable)
+    chosen = tuple(n for n in range(seeds * len(parts)) if fold is None or n % len(parts) == fold)
+    return Plan(
+        task, resolved, switches, images, tuple(parts) * seeds, chosen, test, parameters, trainable, seeds, labelled
+    )
+
+
+def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
+    """What is left of a run, exactly as it was planned.
+
+    Args:
+        changes: recipe fields that somebody names again; they must be what the run has.
+
+    Raises:
+        KitError: the run was planned otherwise, or its images, or the machine, are others now.
+    """
+    from kit.training.checkpoints import differences
+    from kit.training.recipe import Recipe
+    from kit.training.summary import taught_hash
+    from kit.training.switches import resolve_switches
+
+    saved = run.read_recipe()
+    recipe = Recipe.from_dict(saved["recipe"])
+    asked = {name: _as_saved(name, value) for name, value in changes.items() if value is not None}
+    if changed := differences({name: saved["recipe"].get(name) for name in asked}, asked):
+        raise RunError(f"{run.path} cannot go on with another recipe: {'; '.join(changed)}: train a new run")
+    if Recipe.from_dict(saved["recipe"]).hash() != saved["recipe_hash"]:
+        raise RunError(f"{run.path}/recipe.json was changed since the run began: put it back, or train a new run")
+    switches = resolve_switches(recipe.precision)
+    if changed := differences(saved["resolved"], {**asdict(switches), "cores": saved["resolved"]["cores"]}):
+        raise RunError(f"{run.path} cannot go on here: {'; '.join(changed)}")
+    if changed := differences(saved["versions"], _versions(saved["versions"])):
+        logger.warning("%s; the rest of the run may round otherwise than its beginning", "; ".join(changed))
+    competition = saved_competition(saved)
+    images = taught(training_images(saved, competition), competition, recipe)
+    if taught_hash(images) != saved.get("taught"):
+        raise RunError(f"{run.path} cannot go on: its pseudo_labels or its teacher are others now; put them back")
+    parts = tuple(run.read_split())
+    parameters, trainable = _check_buildable(recipe, competition)
+    test = _labelled_test(competition, parts)
+    chosen = tuple(saved.get("folds", range(len(parts))))
+    seeds = saved.get("seeds", 1)
+    return Plan(competition, recipe, switches, images, parts, chosen, test, parameters, trainable, seeds)
+
+
+def _as_saved(field: str, value: Any) -> Any:
+    """A path as a recipe has it."""
+    is_path = field in ("weights", "pseudo_labels", "distill") and value not in ("random", "imagenet", "")
+    return str(Path(value).resolve()) if is_path else value
+
+
+def _versions(of: Mapping[str, str]) -> dict[str, str]:
+    """What is installed now of the same packages."""
+    import importlib.metadata
+    import platform
+
+    return {name: platform.python_version() if name == "python" else importlib.metadata.version(name) for name in of}
+
+
+def plan_refit(run: RunDirectory) -> tuple[Plan, dict[str, Any]]:
+    """The recipe of a cross-validated run on every row, for as many epochs as its folds have found.
+
+    Where rows that were watched chose, they are trained on now: the epochs are the median of the folds', and the rate
+    falls as it did in the fold with that many.
+
+    Returns:
+        The plan, and what the new run says of its origin: run, score, scored_on.
+
+    Raises:
+        KitError: the run is not whole, or has no folds; or its images are others now.
+    """
+    import numpy as np
+
+    from kit.data.folds import Fold
+    from kit.training.recipe import Recipe
+    from kit.training.switches import resolve_switches
+
+    saved, metrics = run.read_recipe(), run.read_metrics()
+    whole = len(run.trained_folds()) == len(run.read_split())
+    if "out_of_fold" not in metrics or metrics["status"] != "complete" or not whole:
+        raise RunError(f"{run.path} is no complete cross-validation to refit: train one with --folds 5")
+    recipe = Recipe.from_dict(saved["recipe"])
+    if recipe.chooses:
+        recipe = _as_found(recipe, run)
+    competition = saved_competition(saved)
+    labelled = training_images(saved, competition)
+    images = taught(labelled, competition, recipe)
+    none = np.empty(0, np.int64)
+    fold = Fold(np.arange(len(images)), none, none)
+    parameters, trainable = _check_buildable(recipe, competition)
+    test, switches = _labelled_test(competition, [fold]), resolve_switches(recipe.precision)
+    origin = {"run": str(run.path), "score": metrics["score"], "scored_on": metrics["scored_on"]}
+    return Plan(competition, recipe, switches, images, (fold,), (0,), test, parameters, trainable, 1, labelled), origin
+
+
+def _as_found(recipe: Recipe, run: RunDirectory) -> Recipe:
+    """A recipe that chooses nothing, and does what the choices of a run's folds were."""
+    from kit.training.control import PLATEAUS, best_epoch, quality
+
+    histories = [fold.read_history() for fold in run.trained_folds()]
+    kept = [best_epoch(h, recipe.monitor, recipe.metric).epoch if recipe.keep == "best" else len(h) for h in histories]
+    middle = sorted(range(len(kept)), key=kept.__getitem__)[len(kept) // 2]
+    if recipe.snapshots:
+        raise RecipeError(
+            "snapshots with patience or a plateau cannot be refitted: leave those out of the folds' recipe"
+        )
+    plateau = "none"
+    if recipe.plateau != "none":
+        if recipe.frozen_epochs:
+            raise RecipeError("a plateau after frozen epochs cannot be refitted: take a schedule of its own")
+        reduced = PLATEAUS.bind_one(recipe.plateau)()
+        qualities = [quality(epoch, recipe.monitor, recipe.metric) for epoch in histories[middle]]
+        plateau = f"follow({tuple(reduced(qualities[:number]) for number in range(kept[middle]))})"
+    return replace(recipe, keep="last", patience=0, monitor="score", plateau=plateau, stop_after=kept[middle])
 
 
 def estimate(plan: Plan) -> Estimate:
@@ -124,7 +261,9 @@ def estimate(plan: Plan) -> Estimate:
     recipe, first = plan.recipe, plan.chosen[0]
     classes = len(plan.competition.label_values)
     measured = rehearse(plan.images, plan.folds[first], recipe, plan.switches, classes, first)
-    folds = plan.steps / (recipe.epochs * plan.steps_per_epoch[0])  # as many as the first one
+    folds = (
+        sum(plan.steps_per_epoch) * recipe.planned_epochs / (recipe.epochs * plan.steps_per_epoch[0])
+    )  # as many as the first one
     return Estimate(measured, *(folds * measured.seconds(quantile) for quantile in (0.5, 0.1, 0.9)))
 
 
@@ -134,6 +273,8 @@ def _check_changes(changes: dict[str, Any]) -> None:
 
     # What a recipe may say beside these words is not known yet: here it is whatever lets most of them pass.
     lenient = {"competition": "any", "model": "deeper", "learning_rate": 1e30, "weights": "imagenet", "epochs": 100_000}
+    if changes.get("snapshots"):
+        lenient |= {"keep": "snapshots", "schedule": "warm_restarts(period=1)", "epochs": 1000}
     Recipe.from_dict(lenient | {name: value for name, value in changes.items() if value is not None})
 
 
@@ -192,6 +333,7 @@ def _check_buildable(recipe: Recipe, competition: Competition) -> tuple[int, int
     from kit.models.carry import weighted_layers
     from kit.training.fine_tuning import check_weights
     from kit.training.optimizers import build_optimizer
+    from kit.training.preparation import growing
 
     check_weights(recipe.weights, recipe.model)
     channels = competition.image_shape[-1]
@@ -202,6 +344,16 @@ def _check_buildable(recipe: Recipe, competition: Competition) -> tuple[int, int
     shape = "x".join(map(str, competition.image_shape))
     with _refused_by_keras(f"model {recipe.model!r} cannot be built for images of {shape}"):
         model = build_classifier(architecture)
+    if recipe.progressive:
+        height = competition.image_shape[0]
+        if recipe.sizes[-1] != height:
+            raise RecipeError(
+                f"progressive is {recipe.progressive!r}, expected sizes that end in {height}, the images'"
+            )
+        with _refused_by_keras(f"model {recipe.model!r} cannot grow with its images: its layers fix their size"):
+            build_classifier(growing(architecture))
+            width = round(recipe.sizes[0] * competition.image_shape[1] / height)
+            build_classifier(replace(architecture, image_shape=(recipe.sizes[0], max(1, width), channels)))
     layers = weighted_layers(model)
     frozen = sum(not layer.trainable for layer in layers)
     if frozen and recipe.weights == "random":
@@ -220,8 +372,11 @@ def _check_buildable(recipe: Recipe, competition: Competition) -> tuple[int, int
 
 @contextmanager
 def _refused_by_keras(what: str) -> Iterator[None]:
+    from kit.training.memory import out_of_memory_told
+
     try:
-        yield
+        with out_of_memory_told(what, "make it smaller: fewer filters or units, or a smaller image"):
+            yield
     except ValueError as error:
         raise RecipeError(f"{what}: {str(error).strip().splitlines()[0]}") from None
 

@@ -18,6 +18,7 @@ ROOMS = [
     "deploy",
     "report",
     "opening",
+    "teaching",
     "planning",
 ]
 ROOMS += ["data_tools", "api"]

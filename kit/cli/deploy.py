@@ -48,12 +48,15 @@ def predict(
     out: Annotated[Path, typer.Option(help="The CSV to write.")] = Path("submissions/run.csv"),
     data: Annotated[Path | None, typer.Option(help="Directory with the competition's files.")] = None,
     provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="A column a class, whatever the competition asks for.")
+    ] = False,
     runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = DEFAULT_RUNS,
 ) -> None:
     """Predict the test images and write a submission that was checked. Several models, or folds, are averaged."""
     from kit import api
 
-    done = api.predict(*(models or ()), out=out, data=data, provider=provider, runs=runs)
+    done = api.predict(*(models or ()), out=out, data=data, provider=provider, probabilities=probabilities, runs=runs)
     averaged = f", mean of {len(done.models)} models" if len(done.models) > 1 else ""
     typer.echo(f"model   {done.models[0]}{averaged} on {done.provider}")
     typer.echo(f"labels  {', '.join(f'{label}: {count:,}' for label, count in sorted(done.label_counts.items()))}")

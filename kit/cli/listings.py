@@ -84,7 +84,7 @@ def _run_row(run: Any) -> dict[str, Any]:
     try:
         saved, metrics = run.read_recipe(), run.read_metrics()
         recipe = saved["recipe"]
-        validated = metrics.get("validation") or metrics["out_of_fold"]
+        validated = metrics.get("validation") or metrics.get("out_of_fold") or {"selected": False}
         read = row | {
             "model": recipe["model"],
             "task": f"{recipe['competition']} {saved['images']['hash']}",
@@ -100,7 +100,7 @@ def _run_row(run: Any) -> dict[str, Any]:
 
 def _is_listable(row: dict[str, Any]) -> bool:
     """Whether every value is of the kind that the table and its order need."""
-    numbers = [row["score"], row["epochs"], row["seconds"], *([row["test"]] if row["test"] is not None else [])]
+    numbers = [row["epochs"], row["seconds"], *(row[name] for name in ("score", "test") if row[name] is not None)]
     texts = [row[name] for name in ("model", "metric", "scored_on", "status")]
     return all(type(number) in (int, float) and math.isfinite(number) for number in numbers) and all(
         isinstance(text, str) for text in texts

@@ -57,7 +57,7 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Run the program; a mistake of the user's is one line on stderr and exit code 2."""
-    from kit.errors import KitError
+    from kit.errors import Interrupted, KitError
 
     _show_warnings()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # unwinds, so that no scratch is left behind
@@ -81,6 +81,9 @@ def main() -> None:
         if stop.code == 130:  # Typer makes this of a Ctrl-C, without a word
             print("kit: interrupted", file=sys.stderr)
         raise
+    except Interrupted as stop:
+        print(f"kit: {stop}", file=sys.stderr)
+        sys.exit(128 + stop.number)
     except (typer.Abort, KeyboardInterrupt):
         print("kit: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -71,11 +72,18 @@ def progress_listener(stream: TextIO) -> Iterator[Listener]:
 
 
 def _epoch_line(epoch: Epoch, epochs: int) -> str:
-    score = "" if epoch.validation_score == epoch.validation_accuracy else f"score {epoch.validation_score:.4f}  "
+    watched = ""
+    if not math.isnan(epoch.validation_loss):  # else no rows are watched
+        watched = f"validation {epoch.validation_loss:.4f} {percent(epoch.validation_accuracy)}  "
+    score = (
+        ""
+        if not watched or epoch.validation_score == epoch.validation_accuracy
+        else f"score {epoch.validation_score:.4f}  "
+    )
+    number = f"{epoch.epoch:>{len(str(epochs))}}/{epochs}"
     return (
-        f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  loss {epoch.loss:.4f}  accuracy {percent(epoch.accuracy)}  "
-        f"validation {epoch.validation_loss:.4f} {percent(epoch.validation_accuracy)}  "
-        f"{score}{epoch.images_per_second:,.0f} images/s"
+        f"epoch {number}  loss {epoch.loss:.4f}  accuracy {percent(epoch.accuracy)}  "
+        f"{watched}{score}{epoch.images_per_second:,.0f} images/s"
     )
 
 
@@ -89,12 +97,13 @@ class _Lines(Listener):
 
     def fold_started(self, fold: int, folds_left: int, epochs: int, steps_per_epoch: int) -> None:
         self._epochs, self._folds_left = epochs, folds_left
-        self._started = time.monotonic()
+        self._started, self._first = time.monotonic(), 0
         if folds_left or fold:
             print(_fold_title(fold, folds_left), file=self._stream, flush=True)
 
     def epoch_ended(self, epoch: Epoch) -> None:
-        seconds_per_epoch = (time.monotonic() - self._started) / epoch.epoch
+        self._first = self._first or epoch.epoch  # of a run that goes on
+        seconds_per_epoch = (time.monotonic() - self._started) / (epoch.epoch - self._first + 1)
         left = seconds_per_epoch * (self._epochs * (1 + self._folds_left) - epoch.epoch)
         print(f"{_epoch_line(epoch, self._epochs)}  {left:.0f} s left", file=self._stream, flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,9 +16,11 @@ import typer
 from kit.cli.format import percent
 from kit.cli.grouping import GroupedCommand
 from kit.cli.options import Data, ImageSize, Labels
+from kit.errors import RecipeError
 
 if TYPE_CHECKING:
     from kit.planning import Estimate, Plan
+    from kit.scoring.metrics import Metric
     from kit.training.recipe import Recipe
     from kit.training.runs import RunDirectory
 
@@ -29,6 +32,7 @@ class TrainCommand(GroupedCommand):
         "keep": "What is kept, and when it ends",
         "split": "On which rows",
         "data": "Files",
+        "resume": "Interruptions",
     }
 
 
@@ -36,7 +40,9 @@ NEW_LAYERS = 8  # told of those that earlier weights did not fit
 
 
 def train(
-    competition: Annotated[str, typer.Argument(help="Such as digits or fashion_mnist; kit competitions lists them.")],
+    competition: Annotated[
+        str | None, typer.Argument(help="Such as digits or fashion_mnist; kit competitions lists them.")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="A recipe's name, or a recipe.json of a run.")] = None,
     model: Annotated[str | None, typer.Option(help="Such as deeper, or deeper(dropout=0.3).")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and how long.")] = False,
@@ -47,6 +53,7 @@ def train(
     schedule: Annotated[str | None, typer.Option(help="Such as 'warmup(1)|cosine' or 'warm_restarts(0.001)'.")] = None,
     augment: Annotated[str | None, typer.Option(help="Such as 'flip|shift(height=2, width=0)|elastic'.")] = None,
     normalization: Annotated[str | None, typer.Option(help="none, rescale or standardize.")] = None,
+    progressive: Annotated[str | None, typer.Option(help="Image heights in phases, such as 16,24,32.")] = None,
     loss: Annotated[str | None, typer.Option(help="crossentropy, or focal(gamma=2).")] = None,
     label_smoothing: Annotated[float | None, typer.Option(help="Share of a target spread over all classes.")] = None,
     balance: Annotated[str | None, typer.Option(help="Of classes, by weights or sampling; or none.")] = None,
@@ -57,10 +64,17 @@ def train(
     weights: Annotated[str | None, typer.Option(help="imagenet, a weights file, or an earlier run.")] = None,
     frozen_epochs: Annotated[int | None, typer.Option(help="First epochs, which train the new layers alone.")] = None,
     fine_tune_rate: Annotated[float | None, typer.Option(help="Factor on the learning rate after those.")] = None,
+    pseudo_labels: Annotated[
+        str | None, typer.Option(help="CSV of kit predict --probabilities: test images it is sure of train too.")
+    ] = None,
+    confidence: Annotated[float | None, typer.Option(help="Probability from which on it is sure.")] = None,
+    distill: Annotated[str | None, typer.Option(help="Run of all folds, whose probabilities are learned too.")] = None,
+    distill_share: Annotated[float | None, typer.Option(help="Their part in the targets.")] = None,
     keep: Annotated[str | None, typer.Option(help="Weights of the last epoch, or of the best validation.")] = None,
     monitor: Annotated[str | None, typer.Option(help="What best goes by: score, accuracy or loss.")] = None,
     patience: Annotated[int | None, typer.Option(help="Epochs without progress to end after; keeps the best.")] = None,
     plateau: Annotated[str | None, typer.Option(help="Such as 'reduce(0.1, patience=4)', of the rate.")] = None,
+    snapshots: Annotated[int | None, typer.Option(help="Keep the weights at so many minima of the rate.")] = None,
     average: Annotated[str | None, typer.Option(help="Of the weights: ema(0.999) or swa(0.75).")] = None,
     metric: Annotated[str | None, typer.Option(help="Instead of the competition's, such as macro_f1.")] = None,
     split: Annotated[
@@ -70,11 +84,19 @@ def train(
     repeats: Annotated[int | None, typer.Option(help="Deal the folds anew, and train, this many times.")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose rows share a fold, such as patient.")] = None,
     fold: Annotated[int | None, typer.Option(help="Train this fold only, counting from 0.")] = None,
+    seeds: Annotated[int, typer.Option(help="Train every fold with so many seeds, counting up.")] = 1,
     data: Data = None,
     labels: Labels = None,
     image_size: ImageSize = None,
     out: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the run; it must be new.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run from its last checkpoint.")] = None,
+    refit: Annotated[Path | None, typer.Option(help="Train this cross-validated run's recipe on every row.")] = None,
+    time_limit: Annotated[str | None, typer.Option(help="Such as 8h, 90m or 600s: end scored within it.")] = None,
+    checkpoint_seconds: Annotated[
+        float, typer.Option(help="Between two checkpoints, or more where they take long.")
+    ] = 60.0,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write the epochs for TensorBoard.")] = False,
 ) -> None:
     """Train a model, score it on rows it has not seen, and export it to ONNX."""
     from kit import api
@@ -87,6 +109,7 @@ def train(
         "repeats": repeats,
         "group": group,
         "fold": fold,
+        "seeds": seeds,
         "data": data,
         "labels": labels,
         "image_size": image_size,
@@ -98,6 +121,7 @@ def train(
         "schedule": schedule,
         "augment": augment,
         "normalization": normalization,
+        "progressive": progressive,
         "loss": loss,
         "label_smoothing": label_smoothing,
         "balance": balance,
@@ -108,22 +132,42 @@ def train(
         "weights": weights,
         "frozen_epochs": frozen_epochs,
         "fine_tune_rate": fine_tune_rate,
+        "pseudo_labels": pseudo_labels,
+        "confidence": confidence,
+        "distill": distill,
+        "distill_share": distill_share,
         "keep": keep,
         "monitor": monitor,
         "patience": patience,
         "plateau": plateau,
+        "snapshots": snapshots,
         "average": average,
         "metric": metric,
         "split": split,
     }
+    if sum(each is not None for each in (competition, resume, refit)) != 1:
+        raise RecipeError("name one of a competition to train, such as digits, a run to --resume, or a run to --refit")
+    if resume is not None and name is not None:
+        raise RecipeError("--resume goes on as the run began: leave out --name")
+    endings: dict[str, Any] = {
+        "time_limit": _seconds(time_limit),
+        "checkpoint_seconds": checkpoint_seconds,
+        "tensorboard": tensorboard,
+    }
     import_keras_quietly()
     if dry_run:
         with reading_shown(sys.stderr):
-            plan = api.plan(competition, **words)
+            plan = _plan(competition, resume, refit, words)
         _print_plan(plan)
         return _print_estimate(plan, api.estimate(plan))
     with reading_shown(sys.stderr), progress_listener(sys.stderr) as listener:
-        run = api.train(competition, out=out, name=name, listener=listener, **words)
+        if resume is not None:
+            run = api.resume(resume, listener=listener, **endings, **_recipe_words(words))
+        elif refit is not None:
+            _refuse_others("--refit trains as the run did", words, [])
+            run = api.refit(refit, out=out, name=name, listener=listener, **endings)
+        else:
+            run = api.train(str(competition), out=out, name=name, listener=listener, **endings, **words)
     metrics = run.read_metrics()
     _print_scores(metrics)
     _print_carried(run)
@@ -131,7 +175,48 @@ def train(
     command = ["kit", "predict", str(run.path), "--out", f"submissions/{run.path.name}.csv"]
     _print("next", shlex.join(command))
     if metrics["status"] == "interrupted":
-        raise typer.Exit(130)
+        _print("", shlex.join(["kit", "train", "--resume", str(run.path)]) + " goes on to the end")
+
+
+def _plan(competition: str | None, resume: Path | None, refit: Path | None, words: dict[str, Any]) -> Plan:
+    from kit import api
+    from kit.training.runs import RunDirectory
+
+    if resume is not None:
+        return api.plan_resumption(RunDirectory.open(resume), _recipe_words(words))
+    if refit is not None:
+        _refuse_others("--refit trains as the run did", words, [])
+        return api.plan_refit(RunDirectory.open(refit))[0]
+    return api.plan(str(competition), **words)
+
+
+def _recipe_words(words: dict[str, Any]) -> dict[str, Any]:
+    """Those that a run that goes on may be told again.
+
+    Raises:
+        RecipeError: others were given; they belong to the run.
+    """
+    from kit.training.recipe import Recipe
+
+    names = [field.name for field in fields(Recipe)]
+    _refuse_others("--resume goes on as the run began", words, names)
+    return {name: value for name, value in words.items() if name in names}
+
+
+def _refuse_others(why: str, words: dict[str, Any], names: Sequence[str]) -> None:
+    given = {name: value for name, value in words.items() if value is not None and (name, value) != ("seeds", 1)}
+    if others := [name for name in given if name not in names]:
+        raise RecipeError(f"{why}: leave out {', '.join('--' + each.replace('_', '-') for each in others)}")
+
+
+def _seconds(time: str | None) -> float | None:
+    """``8h``, ``90m``, ``600s`` or ``600`` -> seconds."""
+    if time is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", time.strip())
+    if not match:
+        raise RecipeError(f"--time-limit {time!r}: expected a time such as 8h, 90m or 600s")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def _print(what: str, finding: object) -> None:
@@ -195,10 +280,11 @@ def _split_sizes(plan: Plan) -> str:
         f"{_range([len(rows) for rows in part])} {title}"
         for part, title in (
             ([fold.train for fold in chosen], "to train on"),
+            ([fold.watched for fold in chosen if fold.watched is not fold.validation], "to watch"),
             ([fold.validation for fold in chosen], "to validate"),
             ([fold.test for fold in chosen] if plan.test is None else [plan.test.ids], "to test"),
         )
-        if max(map(len, part))
+        if max(map(len, part), default=0)
     ]
     each = f", {len(chosen)} folds of" if len(chosen) > 1 else ":"
     return f"{plan.recipe.split}{each} {', '.join(parts)}"
@@ -233,6 +319,16 @@ def _time(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
+def _print_members(scores: dict[str, Any], metric: Metric) -> None:
+    """Snapshots one by one, against all together."""
+    if "members" not in scores:
+        return
+    members, best = scores["members"], scores["members"]["best"]
+    figures = [metric.show(figure) for figure in members["scores"]]
+    _print("", f"snapshots {', '.join(figures)}: best {figures[best]} (selected), last {figures[-1]}")
+    _print("", f"their mean {metric.show(scores['score'])}, majority vote {percent(members['vote_accuracy'])} accuracy")
+
+
 def _print_scores(metrics: dict) -> None:
     from kit.scoring.metrics import make_metric
 
@@ -249,10 +345,13 @@ def _print_scores(metrics: dict) -> None:
                 f"({percent(low)} to {percent(high)}), log loss {scores['log_loss']:.4f}, "
                 f"{scores['rows']:,} rows{note}",
             )
+            _print_members(scores, metric)
     if metrics.get("fold_deviation") is not None:
         mean, deviation = metric.show(metrics["fold_mean"]), metric.show_spread(metrics["fold_deviation"])
         each = ", ".join(map(metric.show, metrics["fold_scores"]))
         _print("folds", f"{each}: mean {mean}, standard deviation {deviation}")
+    if metrics["score"] is None:
+        _print("score", metrics["scored_on"])
     _print(
         "trained",
         f"{metrics['trainable_parameters']:,} parameters in {metrics['seconds']:.0f} s, "

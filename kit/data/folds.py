@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +28,20 @@ SPLITS = Registry("split")
 
 @dataclass(frozen=True)
 class Fold:
-    """Sorted int64 row numbers; ``test`` rows are scored once, at the end, and choose nothing."""
+    """Sorted int64 row numbers; ``test`` rows are scored once, at the end, and choose nothing.
+
+    watched: rows that a training is followed by: its progress, its best epoch, when its rate falls, when it ends. By
+        default they are the validation rows, whose score is then a selected one if they chose anything.
+    """
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    watched: np.ndarray = None  # type: ignore[assignment]  # set below
+
+    def __post_init__(self) -> None:
+        if self.watched is None:
+            object.__setattr__(self, "watched", self.validation)
 
 
 @dataclass(frozen=True)
@@ -40,10 +49,13 @@ class Split:
     """A way to split labelled images: how many folds it makes, and (images, seed) -> folds.
 
     num_folds: None where only the images, or a file beside them, can tell.
+    group, near: what else keeps rows together, besides equal pixels; see ``stratified_kfold``.
     """
 
     num_folds: int | None
     make_folds: Callable[[Images, int], list[Fold]]
+    group: str = ""
+    near: float = 0.0
 
 
 def make_split(spec: str) -> Split:
@@ -101,7 +113,7 @@ def stratified_kfold(folds: int = 5, group: str = "", near: float = 0.0) -> Spli
         hand = _deal_column(images, folds, seed, group, links) if group else deal(images, folds, seed, links)
         return _each_validates(hand)
 
-    return Split(folds, make)
+    return Split(folds, make, group, near)
 
 
 @SPLITS.register
@@ -116,7 +128,7 @@ def repeated_stratified_kfold(folds: int = 5, repeats: int = 2, near: float = 0.
         seeds = [seed + (repeat << 32) for repeat in range(repeats)]  # seeds of recipes end below 2**32
         return [fold for each in seeds for fold in _each_validates(deal(images, folds, each, links))]
 
-    return Split(folds * repeats, make)
+    return Split(folds * repeats, make, near=near)
 
 
 @SPLITS.register
@@ -182,6 +194,38 @@ def folds_file(path: str = "folds.csv") -> Split:
         return _each_validates(read_folds_file(Path(path), images.ids))
 
     return Split(None, make)
+
+
+def watched_apart(fold: Fold, images: Images, split: Split, seed: int) -> Fold:
+    """The fold with a tenth of its training rows, dealt like folds, watched instead of the validation rows.
+
+    So out-of-fold rows are scored once, by a model in which they had no part, whatever ended its training. Where a
+    tenth cannot be had, as of few groups, it is a larger part.
+
+    Raises:
+        DataError: nothing can be held out.
+    """
+    columns = {split.group: images.columns[split.group][fold.train]} if split.group else {}
+    assert images.labels is not None  # noqa: S101  folds were dealt by them
+    rows = Images(images.pixels[fold.train], images.ids[fold.train], images.labels[fold.train], columns)
+    links = _near_links(rows, split.near)
+    for hands in range(10, 1, -1):
+        try:
+            hand = (
+                _deal_column(rows, hands, seed, split.group, links) if split.group else deal(rows, hands, seed, links)
+            )
+        except DataError:
+            continue
+        return replace(fold, train=fold.train[hand != 0], watched=fold.train[hand == 0])
+    raise DataError(
+        f"none of {len(rows)} training rows of a fold can be held out to choose by: take fewer folds, or a recipe of "
+        "fixed length (keep last, no patience, no plateau)"
+    )
+
+
+def unwatched(fold: Fold) -> Fold:
+    """The fold without rows to watch, for a training of fixed length."""
+    return replace(fold, watched=np.empty(0, np.int64))
 
 
 def deal(images: Images, hands: int, seed: int, links: np.ndarray | None = None) -> np.ndarray:

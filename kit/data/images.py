@@ -22,6 +22,7 @@ class Images:
     pixels: uint8 (rows, height, width, channels), 0..255; often a memory map.
     ids: (rows,) integers or strings, as the competition gives them.
     labels: int64 (rows,) class indices 0..classes-1, or None for rows to predict.
+    targets: float32 (rows, classes), what a training takes each row for, if not for its label alone.
     columns: what else is known of each row, name -> (rows,), such as the folder or the patient it comes from.
     notes: what a person should know of how they were read, one line each, such as files that were skipped.
     """
@@ -31,6 +32,7 @@ class Images:
     labels: np.ndarray | None = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    targets: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4:

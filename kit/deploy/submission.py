@@ -70,6 +70,12 @@ def expected_submission(
     return Expected(tuple(first), known, labels, len(first) > 2 or one_probability)
 
 
+def expected_probabilities(id_column: str, ids: np.ndarray, label_values: Sequence[LabelValue]) -> Expected:
+    """An id and a column a class, named like its label, with its probability."""
+    labels = tuple(map(str, label_values))
+    return Expected((id_column, *labels), frozenset(map(str, ids.tolist())), labels, True)
+
+
 def write_submission(path: Path, ids: np.ndarray, probabilities: np.ndarray, expected: Expected) -> Counter[str]:
     """Write what was expected; the file takes its place only after it was read back and found valid.
 

@@ -72,6 +72,8 @@ def _render(run: Path, recipe: dict[str, Any], metrics: dict[str, Any], **parts:
 
 def _validated(run: RunDirectory) -> list[np.ndarray]:
     """Labels (rows,), probabilities (rows, classes) and ids (rows,) of all rows that some fold was validated on."""
+    if found := run.read_recipe().get("refit_of"):
+        raise RunError(f"{run.path} was trained on every row, so there is nothing to report on: see {found['run']}")
     predictions = [fold.read_predictions() for fold in run.trained_folds()]
     try:
         return [

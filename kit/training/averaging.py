@@ -29,6 +29,12 @@ class WeightAverage(Protocol):
     def weights(self) -> Sequence[np.ndarray] | None:
         """The average, in the order of ``get_weights``; None before there is any."""
 
+    def state(self) -> list[np.ndarray]:
+        """What a checkpoint has to keep; empty before there is any average."""
+
+    def restore(self, state: list[np.ndarray]) -> None:
+        """Go on from such a state."""
+
 
 @AVERAGES.register
 def none() -> WeightAverage | None:
@@ -82,6 +88,12 @@ class _MovingAverage:
     def weights(self) -> list[np.ndarray] | None:
         return self._mean
 
+    def state(self) -> list[np.ndarray]:
+        return self._mean or []
+
+    def restore(self, state: list[np.ndarray]) -> None:
+        self._mean = state or None
+
 
 class _EpochMean:
     def __init__(self, start: float) -> None:
@@ -104,3 +116,10 @@ class _EpochMean:
 
     def weights(self) -> list[np.ndarray] | None:
         return self._mean
+
+    def state(self) -> list[np.ndarray]:
+        return [] if self._mean is None else [np.array(self._members), *self._mean]
+
+    def restore(self, state: list[np.ndarray]) -> None:
+        if state:
+            self._members, self._mean = int(state[0]), state[1:]

@@ -40,25 +40,30 @@ def batch_rows(order: np.ndarray, step: int, batch_size: int) -> np.ndarray:
 
 
 def epoch_batches(
-    images: Images, rows: np.ndarray, batch_size: int, seed: int, epoch: int, balanced: bool = False
+    images: Images, rows: np.ndarray, batch_size: int, seed: int, epoch: int, balanced: bool = False, start: int = 0
 ) -> Iterator[dict[str, np.ndarray]]:
     """The batches of one epoch, in the form that ``TrainingStep`` takes.
 
     Args:
         balanced: draw all classes equally often, see ``balanced_order``.
+        start: the first step, for an epoch that goes on.
 
     Yields:
         ``pixels`` uint8 (batch, height, width, channels), ``labels`` int64 (batch,) and ``seed`` uint32 (batch, 2):
-        the state of the step's random generator, from (seed, epoch, step), repeated a row as Keras wants it.
+        the state of the step's random generator, from (seed, epoch, step), repeated a row as Keras wants it; and
+        ``targets`` float32 (batch, classes), if the images have them.
     """
     if images.labels is None:
         raise ValueError("training needs labels")
     order = rows[balanced_order(images.labels[rows], seed, epoch) if balanced else epoch_order(len(rows), seed, epoch)]
-    for step in range(steps_per_epoch(len(rows), batch_size)):
+    for step in range(start, steps_per_epoch(len(rows), batch_size)):
         chosen = batch_rows(order, step, batch_size)
         state = np.random.SeedSequence([seed, epoch, step]).generate_state(2)
-        yield {
+        batch = {
             "pixels": images.pixels[chosen],
             "labels": images.labels[chosen],
             "seed": np.broadcast_to(state, (len(chosen), 2)),
         }
+        if images.targets is not None:
+            batch["targets"] = images.targets[chosen]
+        yield batch

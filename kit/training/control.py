@@ -69,3 +69,11 @@ def reduce(
         return scale
 
     return reduced
+
+
+@PLATEAUS.register
+def follow(factors: tuple[float, ...]) -> Callable[[Qualities], float]:
+    """The factors that another training has found, one an epoch, the last one for all that follow."""
+    if not factors or not all(0 < factor <= 1 for factor in factors):
+        raise RecipeError(f"plateau: factors are {factors}, expected some, each above 0 and at most 1")
+    return lambda qualities: factors[min(len(qualities), len(factors) - 1)]

@@ -37,6 +37,10 @@ class Listener:
         """Asked after every batch; False ends the training there, and what was learned is kept."""
         return True
 
+    def signalled(self) -> int:
+        """Asked after every batch; the number of a signal leaves a checkpoint there and ends the process's work."""
+        return 0
+
 
 class Broadcast(Listener):
     """Passes every event on to several listeners; each of them may stop the training."""
@@ -59,3 +63,6 @@ class Broadcast(Listener):
     def keep_going(self) -> bool:
         answers = [listener.keep_going() for listener in self.listeners]  # everyone is asked
         return all(answers)
+
+    def signalled(self) -> int:
+        return max(listener.signalled() for listener in self.listeners)

@@ -83,4 +83,4 @@ def carry_weights(classifier: Any, weights: str, model: str, number: int, scored
             f"{known:,} of the {len(keys):,} images that this run would be scored on had a part in the weights of "
             f"{source.path}: take the --split and --seed of that run, or the weights of one on other images"
         )
-    return Origin(carry_from(classifier, load_classifier(source, run.read_recipe()["recipe"]["keep"]), str(path)), seen)
+    return Origin(carry_from(classifier, load_classifier(source, [*source.model_files][-1]), str(path)), seen)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from kit.data.folds import Fold
 from kit.data.images import Images
+from kit.errors import RecipeError
 from kit.models.build import Architecture, build_classifier
 from kit.models.carry import weighted_layers
 from kit.training.averaging import AVERAGES, WeightAverage
@@ -19,7 +20,7 @@ from kit.training.normalization import NORMALIZATIONS
 from kit.training.optimizers import build_optimizer
 from kit.training.recipe import Recipe
 from kit.training.runs import FoldDirectory
-from kit.training.schedules import learning_rates
+from kit.training.schedules import learning_rates, lowest_steps
 from kit.training.step import training_step
 from kit.training.switches import Switches
 from kit.training.weights import PREDICTION_BATCH
@@ -35,6 +36,8 @@ class Task:
     fold: Fold
     num_classes: int
     directory: FoldDirectory
+    checkpoint_seconds: float = 60.0  # between two checkpoints, or more where they take long
+    part: int | None = None  # number of the fold among those of one seed, if not ``number``
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,13 @@ class Training:
     average: WeightAverage | None
     architecture: Architecture  # of the classifier
     origin: Origin  # of its first weights
+    snapshot_steps: tuple[int, ...]  # after so many steps from the start, in their order
     frozen: tuple[Any, ...]  # layers that stand still in the first phase, and learn in the second
+
+    @property
+    def scores_competitions_test(self) -> bool:
+        """Whether the test rows to score are the competition's own, as the fold holds out none."""
+        return self.test is not None and not len(self.task.fold.test)
 
     @property
     def batch_size(self) -> int:
@@ -81,10 +90,13 @@ def prepare(images: Images, task: Task, test: Images | None) -> Training:
         scale=tuple(scale.tolist()),
         offset=tuple(offset.tolist()),
     )
-    classifier = build_classifier(architecture, task.switches.precision)
+    built = growing(architecture) if recipe.progressive else architecture
+    classifier = build_classifier(built, task.switches.precision)
     held_out = [images.pixels[rows] for rows in (fold.validation, fold.test)]
     scored = held_out if test is None else [*held_out, test.pixels]
-    origin = carry_weights(classifier, recipe.weights, recipe.model, task.number, scored)
+    origin = carry_weights(
+        classifier, recipe.weights, recipe.model, task.number if task.part is None else task.part, scored
+    )
     frozen: tuple[Any, ...] = ()
     if recipe.frozen_epochs and origin.carried is not None:
         layers = weighted_layers(classifier)
@@ -98,20 +110,27 @@ def prepare(images: Images, task: Task, test: Images | None) -> Training:
         classifier, recipe.augment, task.num_classes, recipe.loss, recipe.label_smoothing, weights_of_classes
     )
     steps = steps_per_epoch(len(fold.train), recipe.batch_size)
+    rates = learning_rates(recipe.schedule, recipe.learning_rate, recipe.epochs, steps)
     training = Training(
         images=images,
         task=task,
         test=test,
         classifier=classifier,
         step=step,
-        rates=learning_rates(recipe.schedule, recipe.learning_rate, recipe.epochs, steps),
+        rates=rates,
         steps=steps,
         average=AVERAGES.bind_one(recipe.average)(),
         architecture=architecture,
         origin=origin,
+        snapshot_steps=tuple((lowest_steps(rates)[-recipe.snapshots :] + 1).tolist()) if recipe.snapshots else (),
         frozen=frozen,
     )
     _compile(training)
+    if len(training.snapshot_steps) < recipe.snapshots:
+        raise RecipeError(
+            f"the rate has {len(training.snapshot_steps)} minima in {recipe.epochs} epochs of {steps} steps, expected "
+            f"one for each of {recipe.snapshots} snapshots: take fewer, or smaller batches"
+        )
     classifier.compile(jit_compile=task.switches.jit_compile)  # for predict_on_batch
     return training
 
@@ -125,6 +144,22 @@ def _compile(training: Training) -> None:
     if switches.precision == "float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)  # small gradients would become zero
     training.step.compile(optimizer, jit_compile=switches.jit_compile)
+    optimizer.build(training.step.trainable_variables)  # a checkpoint is put into what it has
+
+
+def growing(architecture: Architecture) -> Architecture:
+    """The same for images of any size; only of models whose layers do not fix it."""
+    return replace(architecture, image_shape=(None, None, architecture.image_shape[-1]))  # type: ignore[arg-type]
+
+
+def set_size(training: Training, epoch: int) -> None:
+    """From this epoch on, counted from 0, train on images of the size that the recipe has for it."""
+    height = training.task.recipe.size_in(epoch)
+    full = training.images.pixels.shape[1:3]
+    size = None if height is None else (height, max(1, round(height * full[1] / full[0])))
+    if training.step.size != size:
+        training.step.size = size
+        training.step.make_train_function(force=True)  # what was compiled has the size before
 
 
 def thaw(training: Training) -> None:

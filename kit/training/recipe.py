@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -20,10 +21,10 @@ from kit.training.control import MONITORS, PLATEAUS
 from kit.training.losses import LOSSES
 from kit.training.normalization import NORMALIZATIONS
 from kit.training.optimizers import OPTIMIZERS
-from kit.training.schedules import learning_rates
+from kit.training.schedules import learning_rates, lowest_steps
 from kit.training.switches import check_precision
 
-KEEP = ("last", "best")
+KEEP = ("last", "best", "snapshots")
 BALANCES = ("none", "weights", "sampling")
 
 
@@ -35,6 +36,7 @@ class Recipe:
     model: str  # spec
     split: str = "holdout"  # spec
     epochs: int = 15
+    stop_after: int = 0  # epochs after which it ends, although the schedule goes on; 0 for all
     batch_size: int = 128
     optimizer: str = "adamax"  # spec
     learning_rate: float = 6e-3  # the schedule's peak, per batch of batch_size
@@ -43,6 +45,7 @@ class Recipe:
     normalization: str = "rescale"  # spec
     loss: str = "crossentropy"  # spec
     label_smoothing: float = 0.0  # share of each target that is spread evenly over all classes
+    progressive: str = ""  # heights of the images in phases of equal length, such as 16,24,32; the last is the full one
     balance: str = "none"  # rare classes count as much as frequent ones: by weights in the loss, or by sampling
     weight_decay: float = 0.0  # decoupled, per unit of learning rate; instead of the optimizer's own
     clip_norm: float = 0.0  # largest norm of all gradients together, 0 for any
@@ -50,8 +53,13 @@ class Recipe:
     weights: str = "random"  # or imagenet, a weights file, or an earlier run, whose backbone is carried over
     frozen_epochs: int = 0  # epochs at the start in which the carried layers stand still
     fine_tune_rate: float = 0.1  # factor on the learning rate after those epochs
+    pseudo_labels: str = ""  # CSV of test probabilities: test images train too, with the labels it is sure of
+    confidence: float = 0.95  # probability from which on it is
+    distill: str = ""  # cross-validated run whose out-of-fold probabilities are part of the targets
+    distill_share: float = 0.5  # that part
     precision: str = "auto"
-    keep: str = "last"  # weights of the last epoch, or of the best by the monitor on validation rows (a selected score)
+    keep: str = "last"  # weights of the last epoch, of the best by the monitor (a selected score), or all snapshots
+    snapshots: int = 0  # the last so many minima of the learning rate, whose weights are saved
     monitor: str = "score"  # what best, plateau and patience go by: the metric's score, accuracy or loss
     plateau: str = "none"  # spec: when the learning rate falls for lack of progress
     patience: int = 0  # epochs without progress after which the training ends, 0 for never
@@ -61,7 +69,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             _check_whole(name, getattr(self, name), 1, 100_000)
-        for name in ("frozen_epochs", "patience"):
+        for name in ("stop_after", "snapshots", "frozen_epochs", "patience"):
             _check_whole(name, getattr(self, name), 0, 100_000)
         _check_whole("seed", self.seed, 0, 2**32 - 1)
         for name in ("learning_rate", "fine_tune_rate"):
@@ -71,6 +79,8 @@ class Recipe:
         _check_number(
             "label_smoothing", self.label_smoothing, lambda value: 0 <= value < 1, "from 0 up to, not including, 1"
         )
+        for name in ("confidence", "distill_share"):
+            _check_number(name, getattr(self, name), lambda value: 0 < value <= 1, "above 0, up to 1")
         for field in fields(self):
             if field.type == "str" and not isinstance(getattr(self, field.name), str):
                 raise RecipeError(f"{field.name} is {getattr(self, field.name)!r}, expected a string")
@@ -86,6 +96,8 @@ class Recipe:
                 f"frozen_epochs is {self.frozen_epochs} of {self.epochs} epochs: expected fewer, so that some are left "
                 "in which the carried layers learn"
             )
+        if self.progressive:
+            self._check_sizes()
         check_precision(self.precision)
         make_metric(self.metric)
         MODELS.bind_one(self.model)
@@ -96,7 +108,36 @@ class Recipe:
         AVERAGES.bind_one(self.average)()
         PLATEAUS.bind_one(self.plateau)()
         augmentation(self.augment)
-        learning_rates(self.schedule, self.learning_rate, self.epochs, steps_per_epoch=100)
+        rates = learning_rates(self.schedule, self.learning_rate, self.epochs, steps_per_epoch=100)
+        minima = len(lowest_steps(rates)) if self.snapshots else 0
+        if (self.keep == "snapshots") != (self.snapshots > 0):
+            raise RecipeError(
+                f"keep is {self.keep!r} and snapshots {self.snapshots}: expected both keep 'snapshots' and a number of "
+                "them, or neither"
+            )
+        if self.snapshots > minima:
+            raise RecipeError(
+                f"snapshots is {self.snapshots}, but the rate has {minima} minima in {self.epochs} epochs: expected as "
+                f"many, as with schedule 'warm_restarts(period={self.epochs / self.snapshots:g})'"
+            )
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The heights that ``progressive`` names."""
+        return tuple(int(word) for word in self.progressive.split(",")) if self.progressive else ()
+
+    def size_in(self, epoch: int) -> int | None:
+        """The height of the images in an epoch, counted from 0; None for the full one."""
+        sizes = self.sizes
+        phase = epoch * len(sizes) // self.epochs
+        return sizes[phase] if phase < len(sizes) - 1 else None
+
+    def _check_sizes(self) -> None:
+        wrong = not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)+", self.progressive)
+        if wrong or sorted(set(self.sizes)) != list(self.sizes) or self.sizes[0] < 1:
+            raise RecipeError(f"progressive is {self.progressive!r}, expected rising sizes such as '16,24,32'")
+        if len(self.sizes) > self.epochs:
+            raise RecipeError(f"progressive has {len(self.sizes)} sizes for {self.epochs} epochs: expected fewer")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
@@ -110,13 +151,31 @@ class Recipe:
                 raise RecipeError(f"the recipe has no {name}")
         return cls(**values)
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The names of the weights whose mean prediction is scored and exported."""
+        return tuple(f"snapshot-{n}" for n in range(1, self.snapshots + 1)) or (self.keep,)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether rows that are watched have a say in the weights: by the best epoch, a plateau, or patience."""
+        return self.keep == "best" or parse_spec(self.plateau)[0].name == "reduce" or self.patience > 0
+
+    @property
+    def planned_epochs(self) -> int:
+        return min(self.stop_after or self.epochs, self.epochs)
+
     def without_effect(self) -> list[str]:
         """What is set here and nothing makes use of, a line each."""
         lines = []
         if self.fine_tune_rate != Recipe.fine_tune_rate and not self.frozen_epochs:
             lines.append(f"fine_tune_rate {self.fine_tune_rate} has no effect: it follows frozen_epochs, which is 0")
-        if self.monitor != Recipe.monitor and (self.keep, self.plateau, self.patience) == ("last", "none", 0):
+        if self.monitor != Recipe.monitor and not self.chooses:
             lines.append(f"monitor {self.monitor} has no effect without keep best, a plateau or patience")
+        if self.confidence != Recipe.confidence and not self.pseudo_labels:
+            lines.append(f"confidence {self.confidence} has no effect without pseudo_labels")
+        if self.distill_share != Recipe.distill_share and not self.distill:
+            lines.append(f"distill_share {self.distill_share} has no effect without distill")
         return lines
 
     def to_dict(self) -> dict[str, Any]:

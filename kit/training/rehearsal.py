@@ -12,6 +12,7 @@ import numpy as np
 
 from kit.data.folds import Fold
 from kit.data.images import Images
+from kit.training.checkpoints import Standing
 from kit.training.events import Epoch, Listener
 from kit.training.preparation import Task, Training, prepare, thaw
 from kit.training.recipe import Recipe
@@ -110,13 +111,15 @@ class _Stopwatch(Listener):
 
 def _measured(training: Training, epoch: int, epochs: int, watch: _Stopwatch) -> Phase:
     while watch.keep_going():  # an epoch may be too short
-        train_epoch(training, epoch, [], watch)
+        train_epoch(training, epoch, Standing(), watch)
     return Phase(epochs, training.steps, watch.steps)
 
 
 def _validation_seconds(training: Training) -> float:
     """The time for all validation rows, from that for some of them."""
-    rows = training.task.fold.validation
+    rows = training.task.fold.watched
+    if not len(rows):
+        return 0.0
     size = training.prediction_batch
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     predict_probabilities(training.classifier, training.images.pixels[batches[0]], True, size)  # compiles

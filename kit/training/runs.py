@@ -6,21 +6,25 @@ runs/<competition>/<name>/
     metrics.json        scores; written last, so a run without it did not finish
     out_of_fold.npz     with several folds: ids, labels, probabilities of every validated row
     log.txt
+    lock                process id of who trains it now
 and, in the run itself or, with several folds, in fold-0, fold-1, ...:
     history.csv         a row an epoch
-    last.weights.h5, best.weights.h5, architecture.json
+    checkpoints/        until the training has ended: where it stands
+    last.weights.h5, best.weights.h5, snapshot-1.weights.h5, ..., architecture.json
     carried.json        with --weights: which layers began with earlier weights, and why the others did not
     seen.npz            keys of the images that had a part in the weights, for who carries them on
     predictions.npz     ids, labels, probabilities of the validation and test rows
     scores.json
-    model.onnx
+    model.onnx          or snapshot-1.onnx, ...
 """
 
 from __future__ import annotations
 
 import csv
 import errno
+import fcntl
 import json
+import os
 import re
 import shutil
 import zipfile
@@ -39,6 +43,7 @@ from kit.files import replacing
 from kit.models.build import Architecture
 from kit.training.events import Epoch
 
+_PARTS = ("train", "validation", "test", "watched")
 _DAMAGED = (  # what the readers of CSV, JSON and NumPy's archives raise for a file that is torn or another's
     ValueError, TypeError, LookupError, EOFError, RuntimeError, csv.Error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -51,12 +56,31 @@ class FoldDirectory:
     path: Path
 
     @property
-    def model_file(self) -> Path:
-        return self.path / "model.onnx"
+    def model_files(self) -> dict[str, Path]:
+        """Where the model with each of the kept weights is exported to; the mean of their answers was scored."""
+        kept = self.read_scores()["kept"]
+        if isinstance(kept, str):  # as it was before there were snapshots
+            kept = [kept]
+        return {which: self.path / ("model.onnx" if len(kept) == 1 else f"{which}.onnx") for which in kept}
 
     def weights_file(self, which: str) -> Path:
         """``which`` is last or best."""
         return self.path / f"{which}.weights.h5"
+
+    def weights_files(self) -> list[Path]:
+        """Those that are there."""
+        return sorted(self.path.glob("*.weights.h5"))
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training has come to its end, and not to an error or that of a time limit."""
+        scores = self.path / "scores.json"
+        return scores.is_file() and bool(self.read_scores().get("ended", True))
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where a training that has not ended keeps what it takes to go on."""
+        return self.path / "checkpoints"
 
     def write_history(self, epochs: list[Epoch]) -> None:
         with writing(self.path / "history.csv") as scratch, scratch.open("w", newline="") as file:
@@ -172,20 +196,26 @@ class RunDirectory:
         saved = _read_json(self.path / "recipe.json")
         with _reading(self.path / "recipe.json"):
             saved["recipe"]["competition"], saved["recipe"]["keep"], saved["data"], saved["images"]["hash"]
+            saved["resolved"], saved["recipe_hash"], saved["versions"]
             saved["recipe"].setdefault("metric", "accuracy")  # as it was before there was a choice
         return saved
 
     def write_split(self, folds: list[Fold], scheme: str, seed: int) -> None:
         arrays = {"version": np.array(SPLIT_VERSION), "scheme": np.array(scheme), "seed": np.array(seed)}
         for number, fold in enumerate(folds):
-            arrays |= {f"{part}_{number}": getattr(fold, part) for part in ("train", "validation", "test")}
+            arrays |= {f"{part}_{number}": getattr(fold, part) for part in _PARTS}
         _write_arrays(self.path / "split.npz", arrays)
 
     def read_split(self) -> list[Fold]:
         arrays = _read_arrays(self.path / "split.npz")
         count = sum(name.startswith("train_") for name in arrays)
         with _reading(self.path / "split.npz"):
-            return [Fold(arrays[f"train_{n}"], arrays[f"validation_{n}"], arrays[f"test_{n}"]) for n in range(count)]
+            folds = []
+            for n in range(count):
+                train, validation, test = (arrays[f"{part}_{n}"] for part in ("train", "validation", "test"))
+                watched = arrays.get(f"watched_{n}", validation)  # as it was before there was a choice
+                folds.append(Fold(train, validation, test, watched))
+            return folds
 
     def fold(self, number: int, folds: int) -> FoldDirectory:
         """Where fold ``number`` of ``folds`` keeps its files."""
@@ -195,6 +225,27 @@ class RunDirectory:
         """The folds that were scored, in their order."""
         numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
         return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "scores.json").is_file()]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run as its only writer. The lock goes with the process, so that none is left behind by a kill.
+
+        Raises:
+            RunError: another process holds it.
+        """
+        with (self.path / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise RunError(
+                    f"process {file.read().strip() or 'unknown'} is training {self.path}: wait for it, or end it"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+            file.truncate(0)
 
     def discard_unless_begun(self) -> None:
         """Leave nothing of a run that was refused before its first step, as for weights that do not fit."""
@@ -214,6 +265,9 @@ class RunDirectory:
     def write_out_of_fold(self, arrays: dict[str, np.ndarray]) -> None:
         """Keys ``ids``, ``labels``, ``probabilities``."""
         _write_arrays(self.path / "out_of_fold.npz", arrays)
+
+    def read_out_of_fold(self) -> dict[str, np.ndarray]:
+        return _read_arrays(self.path / "out_of_fold.npz")
 
 
 def find_runs(root: Path) -> Iterator[RunDirectory]:

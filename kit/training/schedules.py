@@ -44,6 +44,16 @@ def learning_rates(spec: str, peak: float, epochs: int, steps_per_epoch: int) ->
     return np.concatenate(parts).astype(np.float32)
 
 
+def lowest_steps(rates: np.ndarray) -> np.ndarray:
+    """The steps, from 0, to which the rate has fallen before it rises or the run ends; of equal ones the last."""
+    ends = np.flatnonzero(np.append(rates[1:] != rates[:-1], True))  # of stretches of one rate
+    levels = rates[ends]
+    fallen = np.append(False, levels[1:] < levels[:-1])
+    rising = np.append(levels[1:] > levels[:-1], True)
+    lowest: np.ndarray = ends[fallen & rising]
+    return lowest
+
+
 @SCHEDULES.register
 def constant(phase: Phase, /) -> np.ndarray:
     """The recipe's learning rate throughout."""
@@ -77,13 +87,14 @@ def warm_restarts(phase: Phase, /, minimum: float = 0.0, period: float = 10.0, t
     if period <= 0 or t_mul < 1:
         raise RecipeError(f"warm_restarts: period is {period}, t_mul {t_mul}; expected period > 0 and t_mul >= 1")
     rates: list[np.ndarray] = []
-    length, left = period * phase.steps_per_epoch, phase.steps
-    while left > 0:
-        steps = max(1, round(length))
-        rates.append(_half_cosine(np.arange(steps) / steps, phase.peak, _checked(minimum, phase))[:left])
-        left -= steps
+    length, start, end = period * phase.steps_per_epoch, 0, 0.0
+    while start < phase.steps:
+        end += length  # unrounded, so that cycles do not drift from the epochs
+        steps = max(1, round(end) - start)
+        rates.append(_half_cosine(np.arange(steps) / steps, phase.peak, _checked(minimum, phase)))
+        start += steps
         length *= t_mul
-    return np.concatenate(rates)
+    return np.concatenate(rates)[: phase.steps]
 
 
 @SCHEDULES.register

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from kit.data.images import Images
-from kit.errors import RunError
+from kit.errors import Interrupted, RunError
 from kit.training.batches import steps_per_epoch
 from kit.training.events import Broadcast, Listener
 from kit.training.preparation import Task
@@ -17,32 +20,46 @@ from kit.training.runs import RunDirectory
 from kit.training.summary import LogFile, summarize
 from kit.training.trainer import train_fold
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+EXPORT_SECONDS = 10.0  # that a time limit leaves for each model
+logger = logging.getLogger("kit")
+
 
 def train_run(
     run: RunDirectory, images: Images, tasks: Sequence[Task], listener: Listener, test: Images | None = None
 ) -> None:
     """Train folds into a run's directory; a listener may end the run early, and what was learned is kept.
 
+    Folds that have ended before are left as they are, and one that was interrupted goes on.
+
     Args:
         test: the competition's own labelled test images, where there are any.
 
     Raises:
-        RunError: a loss stopped being finite; what was learned before is kept, and the run is marked as failed.
+        RunError: a loss stopped being finite; what was learned before is kept, and the run is marked as failed. Or
+            another process trains this run.
+        Interrupted: the listener heard a signal; a checkpoint has been left.
     """
-    with LogFile(run.log_file) as log:
+    with run.locked(), LogFile(run.log_file) as log:
         everyone = Broadcast(listener, log)
+        left = [task for task in tasks if not task.directory.is_finished]
         try:
-            for place, task in enumerate(tasks):
-                steps = steps_per_epoch(len(task.fold.train), task.recipe.batch_size)
-                everyone.fold_started(task.number, len(tasks) - place - 1, task.recipe.epochs, steps)
-                train_fold(images, task, everyone, test)
-                if not everyone.keep_going():
+            for place, task in enumerate(left):
+                if place and not everyone.keep_going():
                     break
+                steps = steps_per_epoch(len(task.fold.train), task.recipe.batch_size)
+                everyone.fold_started(task.number, len(left) - place - 1, task.recipe.planned_epochs, steps)
+                # Part of a training is better than none, and worse than none beside whole ones.
+                train_fold(images, task, everyone, test, score_partial=not run.trained_folds())
         except RunError:
             if run.trained_folds():
-                _write_summary(run, "failed")
+                with suppress(RunError):  # what went wrong first is told
+                    _write_summary(run, "failed")
             raise
-        _write_summary(run, "complete" if everyone.keep_going() else "interrupted")
+        except Interrupted as stop:
+            command = shlex.join(["kit", "train", "--resume", str(run.path)])
+            raise Interrupted(stop.number, f"{stop}; go on with: {command}") from None
+        _write_summary(run, "complete" if all(task.directory.is_finished for task in tasks) else "interrupted")
 
 
 def _write_summary(run: RunDirectory, status: str) -> None:
@@ -52,29 +69,59 @@ def _write_summary(run: RunDirectory, status: str) -> None:
     run.write_metrics(metrics)
 
 
-class Interrupt(Listener):
-    """Remembers the first Ctrl-C and asks the training to stop; the second one ends the process as usual."""
+class Signals(Listener):
+    """Remembers the first Ctrl-C or SIGTERM, and has the training leave a checkpoint; the second ends the process."""
 
     def __init__(self) -> None:
-        self.requested = False
+        self._number = 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._number = number
+        logger.warning("signal %d: ending after this batch with a checkpoint; another one ends at once", number)
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
 
-    def keep_going(self) -> bool:
-        return not self.requested
+    def signalled(self) -> int:
+        return self._number
 
 
 @contextmanager
-def interruptible() -> Iterator[Interrupt]:
-    """While this lasts, the first Ctrl-C is heard by the listener that this yields."""
-    interrupt = Interrupt()
+def signals_heard() -> Iterator[Signals]:
+    """While this lasts, the first signal to end is heard by the listener that this yields."""
+    signals = Signals()
     if threading.current_thread() is not threading.main_thread():  # signals reach the main thread only
-        yield interrupt
+        yield signals
         return
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, signals) for number in SIGNALS}
     try:
-        yield interrupt
+        yield signals
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class TimeLimit(Listener):
+    """Ends the training so early that scoring and export fit into the time, too."""
+
+    def __init__(self, deadline: float, rows: int, batch_size: int, models: int) -> None:
+        """
+        Args:
+            deadline: of ``time.monotonic()``.
+            rows: that are scored at the end of a fold, or watched.
+            batch_size: of the training.
+            models: that are exported.
+        """
+        self._deadline, self._rows, self._batch_size = deadline, rows, batch_size
+        self._export = EXPORT_SECONDS * models
+        self._last, self._batch = time.monotonic(), 0.0
+
+    def batch_ended(self, epoch: int, step: int, loss: float) -> None:
+        now = time.monotonic()
+        if step > 1:  # else a validation lies between, or the first step's compiling
+            self._batch = 0.9 * self._batch + 0.1 * (now - self._last) if self._batch else now - self._last
+        self._last = now
+
+    def keep_going(self) -> bool:
+        # An image takes less to be answered than to be learned from; twice, as what is watched is scored again.
+        scoring = 2 * self._rows / self._batch_size * self._batch
+        return time.monotonic() + scoring + self._export < self._deadline

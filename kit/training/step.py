@@ -34,6 +34,8 @@ def training_step(
     loss_of = LOSSES.bind_one(loss)()
 
     class TrainingStep(keras.Model):
+        size: tuple[int, int] | None = None  # (height, width) that augmented images are shrunk to
+
         def __init__(self) -> None:
             super().__init__()
             self.classifier = classifier
@@ -43,8 +45,12 @@ def training_step(
         def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
             self.generator.state.assign(inputs["seed"][0])
             images = ops.cast(inputs["pixels"], "float32")
-            targets = ops.one_hot(inputs["labels"], num_classes, dtype="float32")
+            targets = inputs.get("targets")
+            if targets is None:
+                targets = ops.one_hot(inputs["labels"], num_classes, dtype="float32")
             images, targets = apply_augmentation(images, targets, self.generator)
+            if self.size is not None:
+                images = ops.image.resize(images, self.size, interpolation="bilinear", antialias=True)
             return {"logits": self.classifier(images, training=training), "targets": targets}
 
         def compute_loss(

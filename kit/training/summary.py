@@ -7,6 +7,7 @@ import importlib.metadata
 import logging
 import platform
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -25,14 +26,21 @@ from kit.version import __version__
 logger = logging.getLogger("kit")
 
 
-def run_context(recipe: Recipe, switches: Switches, images: Images, data: Path | None) -> dict[str, Any]:
-    """What recipe.json says besides the recipe."""
+def run_context(
+    recipe: Recipe, switches: Switches, images: Images, data: Path | None, labelled: Images | None = None
+) -> dict[str, Any]:
+    """What recipe.json says besides the recipe.
+
+    Args:
+        labelled: the competition's own images, where models gave some of ``images`` their labels.
+    """
     versions = {name: importlib.metadata.version(name) for name in ("keras", "numpy", switches.backend)}
     return {
         "recipe_hash": recipe.hash(),
         "resolved": asdict(switches),
         "data": str(data.resolve()) if data else None,  # None: the competition needs no files
-        "images": {"rows": len(images), "hash": images_hash(images)},
+        "images": {"rows": len(labelled or images), "hash": images_hash(labelled or images)},
+        "taught": taught_hash(images),
         "versions": {"kit": __version__, "python": platform.python_version(), **versions},
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
@@ -45,6 +53,13 @@ def images_hash(images: Images) -> str:
     return hashlib.sha256(pairs[np.lexsort(pairs.T)].tobytes()).hexdigest()[:16]
 
 
+def taught_hash(images: Images) -> str | None:
+    """Tells whether two runs were told the same of each image by other models; None where they were told nothing."""
+    if images.targets is None:
+        return None
+    return hashlib.sha256(images.targets.tobytes() + np.asarray(images.labels).tobytes()).hexdigest()[:16]
+
+
 class LogFile(Listener):
     """log.txt: a line an event, written at once; Python's logger ``kit`` gets the same lines."""
 
@@ -53,15 +68,17 @@ class LogFile(Listener):
         self._file: IO[str]
 
     def __enter__(self) -> LogFile:
-        self._file = self._path.open("w", encoding="utf-8", buffering=1)
+        self._file = self._path.open("a", encoding="utf-8", buffering=1)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._line("ended" if error is None else f"failed: {error!r}")
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
 
     def _line(self, text: str) -> None:
-        self._file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        with suppress(OSError):  # a full disk is told by what cannot do without it
+            self._file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
         logger.info(text)
 
     def fold_started(self, fold: int, folds_left: int, epochs: int, steps_per_epoch: int) -> None:
@@ -96,7 +113,8 @@ def _mean_over_repeats(repeats: list[dict[str, np.ndarray]]) -> dict[str, np.nda
 
 def _mean_score(scores: list[dict[str, Any]]) -> dict[str, Any]:
     """The mean of each figure: of one model an image, as without repeats, and not of several that vote."""
-    return {name: np.mean([each[name] for each in scores], axis=0).tolist() for name in scores[0]} | {
+    figures = [name for name, value in scores[0].items() if isinstance(value, float | list)]
+    return {name: np.mean([each[name] for each in scores], axis=0).tolist() for name in figures} | {
         "rows": scores[0]["rows"]
     }
 
@@ -116,8 +134,8 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
 
     ``score`` is by the competition's metric, on all validated rows: of the one fold, or out of fold.
     """
-    trained, folds = run.trained_folds(), len(run.read_split())
-    metric = run.read_recipe()["recipe"]["metric"]
+    saved, trained, folds = run.read_recipe(), run.trained_folds(), len(run.read_split())
+    metric, seeds = saved["recipe"]["metric"], saved.get("seeds", 1)
     scores = [fold.read_scores() for fold in trained]
     metrics: dict[str, Any] = {
         "status": status,
@@ -128,6 +146,10 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
         "seconds": sum(fold["seconds"] for fold in scores),
         "images_per_second": float(np.median([fold["images_per_second"] for fold in scores])),
     }
+    if "refit_of" in saved:
+        found = saved["refit_of"]
+        told = f"nothing, as every row was trained on; {found['run']} has {found['score']:.6g} {found['scored_on']}"
+        return {**metrics, "score": None, "scored_on": told, **scores[0]}, {}
     if folds == 1:
         return {
             **metrics,
@@ -147,17 +169,26 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
     if len(repeats) > 1:
         out_of_fold = _mean_over_repeats(repeats)
         metrics["averaged_over_repeats"] = score(out_of_fold["probabilities"], out_of_fold["labels"], metric)
-        of_repeats = f"mean of {len(repeats)} repeats, "
+        of_repeats = f"mean of {len(repeats)} {'seeds' if seeds > 1 else 'repeats'}, "
+    selected = any(fold["validation"]["selected"] for fold in scores)
+    tested = any(fold["test"]["selected"] for fold in scores if "test" in fold)
     fold_scores = [fold["validation"]["score"] for fold in scores]
-    if test := _averaged_test(predictions):
-        metrics["test"] = {**score(*test, metric), "selected": False}
+    if seeds == folds:  # one fold, trained several times: what one such model scores
+        tests = [fold["test"] for fold in scores if "test" in fold]
+        metrics |= {"test": {**_mean_score(tests), "selected": tested}} if tests else {}
+    elif test := _averaged_test(predictions):
+        metrics["test"] = {**score(*test, metric), "selected": tested}
     metrics |= {
         "score": total["score"],
         "scored_on": f"out of fold, {of_repeats}{len(trained)} of {folds} folds",
-        "out_of_fold": {**total, "selected": any(fold["validation"]["selected"] for fold in scores)},
+        "out_of_fold": {**total, "selected": selected},
         "fold_scores": fold_scores,
         "fold_mean": float(np.mean(fold_scores)),
         "fold_deviation": float(np.std(fold_scores, ddof=1)) if len(fold_scores) > 1 else None,
         "folds": {fold.path.name: values for fold, values in zip(trained, scores, strict=True)},
     }
+    if seeds == folds:
+        metrics["validation"] = metrics.pop("out_of_fold")
+        metrics["scored_on"] = f"validation, {of_repeats}{len(trained)} of {folds} trained"
+        return metrics, {}
     return metrics, out_of_fold

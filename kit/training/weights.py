@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,24 @@ PREDICTION_BATCH = 256  # images; larger batches fall out of a processor's cache
 
 def save_weights(classifier: Any, directory: FoldDirectory, which: str) -> None:
     path = directory.weights_file(which)
-    needed = 2 * sum(4 * math.prod(weight.shape) for weight in classifier.weights)  # bytes; twice, to be safe
-    free = shutil.disk_usage(directory.path).free
-    if free < needed:  # the HDF5 library does not survive a disk that is full
+    # The HDF5 library does not survive a disk that is full; twice the bytes, to be safe.
+    check_space(path, 2 * sum(4 * math.prod(weight.shape) for weight in classifier.weights))
+    with writing(path) as scratch:
+        classifier.save_weights(scratch)
+
+
+def check_space(path: Path, needed: int) -> None:
+    """Refuse to write so many bytes where they do not fit.
+
+    Raises:
+        RunError: so it is.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
         raise RunError(
             f"cannot write {path}: {free / 1e6:.1f} MB are free, {needed / 1e6:.1f} MB are needed; "
             "free space there or choose another --out"
         )
-    with writing(path) as scratch:
-        classifier.save_weights(scratch)
 
 
 def load_predictor(directory: FoldDirectory, which: str) -> Any:

@@ -13,6 +13,7 @@ import pytest
 from kit.data.folds import Fold, make_split
 from kit.data.images import Images
 from kit.errors import RunError
+from kit.training import trainer
 from kit.training.augment import AUGMENTATIONS
 from kit.training.augment.catalog import Augmentation
 from kit.training.events import Epoch, Listener
@@ -344,3 +345,19 @@ def test_damaged_weights_are_named(images: Images) -> None:
     path.unlink()
     with pytest.raises(RunError, match="last.weights.h5 is missing"):
         load_predictor(job.directory, "last")
+
+
+def test_images_grow(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[Any] = []
+    real = trainer.set_size
+
+    def told(training: Any, epoch: int) -> None:
+        real(training, epoch)
+        sizes.append(training.step.size)
+
+    monkeypatch.setattr(trainer, "set_size", told)
+    job = task("run", images, model="speed_net(widths=(8, 16))", progressive="14,20,28", epochs=9, batch_size=8)
+    scores = train_fold(images, job, Listener())
+    assert sizes == [(14, 14)] * 3 + [(20, 20)] * 3 + [None] * 3
+    assert scores["validation"]["accuracy"] > 0.6  # one in three by chance
+    assert load_predictor(job.directory, "last").input_shape == (None, 28, 28, 1)

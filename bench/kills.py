@@ -1,0 +1,174 @@
+"""Whether a training that is killed again and again ends as one that never was.
+
+Each of four runs is trained once straight through, and once more in processes that are ended by SIGKILL at random
+moments, twenty times, each going on where the one before was cut off. Weights, history (but its times) and
+probabilities must be equal bit for bit.
+
+    python -m bench.kills [--kills 20] [--seed 0] [--save]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.pairs import Report
+from kit.training.runs import FoldDirectory, RunDirectory
+
+RUNS = {
+    "deeper, elastic, warm restarts": [
+        *("digits", "--epochs", "16", "--augment", "flip|elastic((2, 3), sigma=2)"),
+        *("--schedule", "warm_restarts(0.0001, period=4)"),
+    ],
+    "model_s, CutMix, plateau, stopping, moving average": [
+        *("folder", "--data", "shapes", "--model", "model_s", "--epochs", "12", "--batch-size", "32"),
+        *("--augment", "flip|cutmix", "--plateau", "reduce(0.5, patience=2)", "--patience", "10"),
+        *("--average", "ema(0.99)", "--learning-rate", "0.001"),
+    ],
+    "three folds": ["digits", "--epochs", "8", "--folds", "3", "--keep", "best"],
+    "three snapshots": ["digits", "--epochs", "18", "--snapshots", "3"],
+}
+STARTING = 4.0  # seconds from which on a kill may come: before, Python reads TensorFlow
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--kills", type=int, default=20, help="of each run, by default 20")
+    options.add_argument("--seed", type=int, default=0, help="of the moments")
+    options.add_argument("--save", action="store_true", help="write bench/results/kills.json")
+    asked = options.parse_args()
+    report = Report("kills", "straight through against killed", "embedded digits, and 600 drawn images of 32x32")
+    moments = random.Random(asked.seed)
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch)
+        _draw_shapes(directory / "shapes")
+        for title, words in RUNS.items():
+            seconds = _train(directory, ["train", *words, "--name", "straight"])
+            fell = _killed(directory, words, asked.kills, moments, seconds)
+            competition = words[0]
+            same = _same(*(RunDirectory(directory / "runs" / competition / name) for name in ("straight", "killed")))
+            report.table(f"{title}: where the kills fell", ["kill", "after s", "epochs, steps done"], fell)
+            rows.append([title, len(fell), "equal bit for bit" if same else "DIFFERENT"])
+            for name in ("straight", "killed"):
+                (directory / "runs" / competition / name).rename(directory / f"{len(rows)}-{name}")
+    report.table("in the end", ["run", "kills", "weights, history, probabilities"], rows)
+    report.finish(asked.save)
+    if any(row[-1] == "DIFFERENT" for row in rows):
+        sys.exit(1)
+
+
+def _command(words: list[str]) -> list[str]:
+    return [sys.executable, "-m", "kit", *words, "--checkpoint-seconds", "0.2"]
+
+
+def _train(directory: Path, words: list[str]) -> float:
+    started = time.monotonic()
+    subprocess.run(_command(words), cwd=directory, check=True, capture_output=True, env=_environment())
+    return time.monotonic() - started
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+
+
+def _killed(
+    directory: Path, words: list[str], kills: int, moments: random.Random, seconds: float
+) -> list[list[object]]:
+    """Kill a run so many times, unless it ends before, then let it end; a row for each kill."""
+    run = directory / "runs" / words[0] / "killed"
+    fell: list[list[object]] = []
+    longest = STARTING + max(6.0, 2 * seconds / kills)
+    while len(fell) < kills:
+        begun = (run / "recipe.json").exists()
+        command = ["train", "--resume", str(run)] if begun else ["train", *words, "--name", "killed"]
+        if not begun and run.exists():
+            run.rmdir()
+        process = subprocess.Popen(
+            _command(command), cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
+        )
+        wait = moments.uniform(STARTING, longest)
+        try:
+            process.wait(wait)
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        fell.append([len(fell) + 1, round(wait, 2), _standing(run)])
+    _train(directory, ["train", "--resume", str(run)])
+    return fell
+
+
+def _standing(run: Path) -> str:
+    """What the newest checkpoint of each fold says."""
+    told = []
+    for checkpoints in sorted(run.rglob("checkpoints")):
+        for manifest in sorted(checkpoints.glob("*.json"))[-1:]:
+            try:
+                values = json.loads(manifest.read_text())
+            except ValueError:
+                return "torn"
+            told.append(f"{checkpoints.parent.name} {len(values['history'])}, {values['step']}")
+    ended = len(list(run.rglob("scores.json")))
+    return "; ".join(told) or (f"{ended} folds ended" if ended else "no checkpoint yet")
+
+
+def _same(one: RunDirectory, other: RunDirectory) -> bool:
+    pairs = list(zip(one.trained_folds(), other.trained_folds(), strict=True))
+    return all(_same_fold(*pair) for pair in pairs)
+
+
+def _same_fold(one: FoldDirectory, other: FoldDirectory) -> bool:
+    histories = [
+        [replace(epoch, seconds=0.0, images_per_second=0.0) for epoch in fold.read_history()] for fold in (one, other)
+    ]
+    if repr(histories[0]) != repr(histories[1]):  # not a number equals itself in this
+        return False
+    first, second = one.read_predictions(), other.read_predictions()
+    if first.keys() != second.keys() or not all(np.array_equal(first[name], second[name]) for name in first):
+        return False
+    return _weights(one) == _weights(other)
+
+
+def _weights(fold: FoldDirectory) -> dict[str, bytes]:
+    """Every number in every weights file, by its place."""
+    import h5py
+
+    numbers: dict[str, bytes] = {}
+    for path in fold.weights_files():
+        with h5py.File(path) as file:
+            file.visititems(
+                lambda name, item, path=path: (
+                    numbers.update({f"{path.name} {name}": item[()].tobytes()})
+                    if isinstance(item, h5py.Dataset)
+                    else None
+                )
+            )
+    return numbers
+
+
+def _draw_shapes(directory: Path) -> None:
+    """Bars and boxes under noise, as PNG files in folders of classes."""
+    numbers = np.random.default_rng(0)
+    for name, area in {"bar": np.s_[12:20, :], "pole": np.s_[:, 12:20], "box": np.s_[8:24, 8:24]}.items():
+        (directory / name).mkdir(parents=True)
+        for number in range(200):
+            pixels = numbers.integers(0, 120, (32, 32, 3))
+            pixels[area] += 100
+            Image.fromarray(pixels.astype(np.uint8)).save(directory / name / f"{number}.png")
+
+
+if __name__ == "__main__":
+    main()
