@@ -29,6 +29,7 @@ class TrainCommand(GroupedCommand):
     headings: ClassVar = {
         "epochs": "How it learns",
         "weights": "What it starts from",
+        "pseudo_labels": "What other models teach it",
         "keep": "What is kept, and when it ends",
         "split": "On which rows",
         "data": "Files",
