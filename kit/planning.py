@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -273,8 +274,8 @@ def _check_changes(changes: dict[str, Any]) -> None:
 
     # What a recipe may say beside these words is not known yet: here it is whatever lets most of them pass.
     lenient = {"competition": "any", "model": "deeper", "learning_rate": 1e30, "weights": "imagenet", "epochs": 100_000}
-    if changes.get("snapshots"):
-        lenient |= {"keep": "snapshots", "schedule": "warm_restarts(period=1)", "epochs": 1000}
+    if changes.get("snapshots"):  # whether the rate has so many minima, and that they are kept, follows from the rest
+        changes = {name: value for name, value in changes.items() if name not in ("snapshots", "keep")}
     Recipe.from_dict(lenient | {name: value for name, value in changes.items() if value is not None})
 
 
@@ -350,10 +351,16 @@ def _check_buildable(recipe: Recipe, competition: Competition) -> tuple[int, int
             raise RecipeError(
                 f"progressive is {recipe.progressive!r}, expected sizes that end in {height}, the images'"
             )
-        with _refused_by_keras(f"model {recipe.model!r} cannot grow with its images: its layers fix their size"):
+        try:
             build_classifier(growing(architecture))
-            width = round(recipe.sizes[0] * competition.image_shape[1] / height)
-            build_classifier(replace(architecture, image_shape=(recipe.sizes[0], max(1, width), channels)))
+        except ValueError:
+            raise RecipeError(
+                f"model {recipe.model!r} cannot grow with its images: its layers fix their size; take one that ends in "
+                "global pooling, such as speed_net"
+            ) from None
+        width = max(1, round(recipe.sizes[0] * competition.image_shape[1] / height))
+        with _refused_by_keras(f"model {recipe.model!r} cannot be built for images of {recipe.sizes[0]}x{width}"):
+            build_classifier(replace(architecture, image_shape=(recipe.sizes[0], width, channels)))
     layers = weighted_layers(model)
     frozen = sum(not layer.trainable for layer in layers)
     if frozen and recipe.weights == "random":
@@ -378,7 +385,9 @@ def _refused_by_keras(what: str) -> Iterator[None]:
         with out_of_memory_told(what, "make it smaller: fewer filters or units, or a smaller image"):
             yield
     except ValueError as error:
-        raise RecipeError(f"{what}: {str(error).strip().splitlines()[0]}") from None
+        lines = [line.strip() for line in re.sub(r"\x1b\[\d+m", "", str(error)).splitlines() if line.strip()]
+        told = [line for line in lines if not line.startswith("Exception encountered")]  # which says nothing
+        raise RecipeError(f"{what}: {(told or lines)[0]}") from None
 
 
 def _is_of_the_head(layer: str) -> bool:

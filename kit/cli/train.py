@@ -184,7 +184,8 @@ def _plan(competition: str | None, resume: Path | None, refit: Path | None, word
     from kit.training.runs import RunDirectory
 
     if resume is not None:
-        return api.plan_resumption(RunDirectory.open(resume), _recipe_words(words))
+        recipe = _recipe_words(words)
+        return api.plan_resumption(RunDirectory.open(resume), recipe)
     if refit is not None:
         _refuse_others("--refit trains as the run did", words, [])
         return api.plan_refit(RunDirectory.open(refit))[0]

@@ -110,7 +110,7 @@ BAD_COMMANDS = [
     (["train", "digits", "--clip-norm", "nan"], "clip_norm is nan, expected a number from 0 up"),
     (["train", "digits", "--average", "ema(2)"], "ema: decay is 2, expected between 0 and 1"),
     (["train", "digits", "--monitor", "f1"], "monitor is 'f1', expected one of score, accuracy, loss"),
-    (["train", "digits", "--plateau", "reduce(2)"], "plateau: factor is 2, patience 4, minimum 0.0; expected factor be"),
+    (["train", "digits", "--plateau", "reduce(2)"], "plateau: factor is 2, patience 4, minimum 0.0, min_delta 0.0001; "),
     (["train", "digits", "--patience", "-1"], "patience is -1, expected a whole number from 0 to 100000"),
     (["train", "digits", "--weights", "nowhere"], "weights is 'nowhere', which is not there: expected random, imagenet"),
     (["train", "digits", "--weights", ""], "weights is '', which is not there: expected random, imagenet, a weights"),
@@ -119,7 +119,7 @@ BAD_COMMANDS = [
     (["train", "digits", "--schedule", "cosine|warmup(1)"], "its other stages take every epoch, nothing is left for "),
     (["train", "digits", "--plateau", "reduce(min_delta=-1)"], "min_delta -1; expected factor between 0 and 1"),
     (["train", "digits", "--model", "deeper(momentum=1.5)"], "momentum is 1.5, expected 0 up to, not including, 1"),
-    (["train", "digits", "--model", "speed_net(widths=(8, 8, 8, 8, 8))"], "cannot be built for images of 8x8x1"),
+    (["train", "digits", "--model", "speed_net(widths=(8, 8, 8, 8, 8))"], "cannot be built for images of 28x28x1: "),
     (["train", "digits", "--model", "backbone(VGG16)"], "cannot read the spec 'backbone(VGG16)': expected names with "),
     (["preview", "digits", "--augment", "flip", "--seed", "-1"], "seed is -1, expected a whole number from 0"),
     (["preview", "digits", "--augment", "flip", "--out", "torn.h5/a.png"], "cannot write torn.h5/a.png: torn.h5 is a "),
@@ -140,8 +140,8 @@ BAD_COMMANDS = [
     (["train", "digits", "--snapshots", "5", "--schedule", "cosine"], "snapshots is 5, but the rate has 1 minima in 15"),
     (["train", "digits", "--keep", "snapshots"], "keep is 'snapshots' and snapshots 0: expected both keep 'snapshots'"),
     (["train", "digits", "--progressive", "8,4"], "progressive is '8,4', expected rising sizes such as '16,24,32'"),
-    (["train", "digits", "--progressive", "4,6", "--model", "speed_net(widths=(8,))"], "expected sizes that end in 8, the"),
-    (["train", "digits", "--progressive", "4,8"], "model 'deeper' cannot grow with its images: its layers fix their s"),
+    (["train", "digits", "--progressive", "4,6", "--model", "speed_net(widths=(8,))"], "expected sizes that end in 28, th"),
+    (["train", "digits", "--progressive", "14,28"], "cannot grow with its images: its layers fix their size; take one"),
     (["train", "digits", "--distill", "nowhere"], "nowhere is not a run: it has no recipe.json"),
     (["train", "digits", "--pseudo-labels", "no.csv"], "pseudo_labels is 'no.csv', which is not there: expected a CSV"),
     (["train", "digits", "--confidence", "2", "--pseudo-labels", "a.csv"], "confidence is 2.0, expected a number above"),
@@ -294,7 +294,7 @@ def test_a_dry_run_tells_and_writes_nothing(
     words = ["--model", "brief", "--folds", 4, "--batch-size", 8, "--epochs", 3, "--patience", 2]
     assert kit("train", "fashion_mnist", *words, "--dry-run", monkeypatch=monkeypatch) == 0
     told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line.strip())
-    assert told["split"] == "stratified_kfold(4), 4 folds of 30 to train on, 10 to validate"
+    assert told["split"] == "stratified_kfold(4), 4 folds of 27 to train on, 3 to watch, 10 to validate"
     assert told["parameters"] == "803,973 trainable of 804,037"
     assert told["steps"] == "4 an epoch, 48 in 3 epochs and 4 folds"
     assert told["measured"].startswith("3 steps: ")
