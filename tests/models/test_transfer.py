@@ -135,7 +135,6 @@ def test_layers_are_flat_and_keep_their_names(name: str) -> None:
     assert not [layer for layer in first.layers if isinstance(layer, keras.Model)]
 
 
-@pytest.mark.backend
 def test_the_same_network_in_keras_answers_alike() -> None:
     """EfficientNet is the family whose own scaling is cut off."""
     model = build("backbone('EfficientNetB0', size=64, dropout=0.0)", (64, 64, 3))
