@@ -87,7 +87,6 @@ def train(
         KitError: something that the caller can mend; raised before any file is written where possible.
     """
     from kit.training.recipe import model_name
-    from kit.training.summary import run_context
 
     started = time.monotonic()
     ready = plan(
@@ -103,11 +102,8 @@ def train(
         image_size=image_size,
         **changes,
     )
-    asked, settled = ready.competition, ready.recipe
-    run = RunDirectory.create(Path(out), asked.name, model_name(settled.model), name)
-    context = run_context(settled, ready.switches, ready.images, asked.data, ready.labelled)
-    run.write_split(list(ready.folds), settled.split, settled.seed)
-    run.write_recipe(settled.to_dict(), {**context, "folds": ready.chosen, "seeds": ready.seeds})
+    run = RunDirectory.create(Path(out), ready.competition.name, model_name(ready.recipe.model), name)
+    _write_plan(run, ready, ready.recipe.split, {"folds": ready.chosen, "seeds": ready.seeds})
     with _discarded_unless_begun(run):
         _train(run, ready, listener, time_limit, checkpoint_seconds, tensorboard, started)
     return run
@@ -160,17 +156,23 @@ def refit(
         KitError: the run has no folds or is not complete, or something as in ``train``.
     """
     from kit.training.recipe import model_name
-    from kit.training.summary import run_context
 
     started = time.monotonic()
     ready, origin = plan_refit(_open_run(run, Path("runs")))
     new = RunDirectory.create(Path(out), ready.competition.name, f"{model_name(ready.recipe.model)}-refit", name)
-    context = run_context(ready.recipe, ready.switches, ready.images, ready.competition.data, ready.labelled)
-    new.write_split(list(ready.folds), "every row", ready.recipe.seed)
-    new.write_recipe(ready.recipe.to_dict(), {**context, "refit_of": origin})
+    _write_plan(new, ready, "every row", {"refit_of": origin})
     with _discarded_unless_begun(new):
         _train(new, ready, listener, time_limit, checkpoint_seconds, tensorboard, started)
     return new
+
+
+def _write_plan(run: RunDirectory, ready: Plan, split: str, more: dict[str, Any]) -> None:
+    """The recipe comes last: with it, the directory is a run that can go on."""
+    from kit.training.summary import run_context
+
+    context = run_context(ready.recipe, ready.switches, ready.images, ready.competition.data, ready.labelled)
+    run.write_split(list(ready.folds), split, ready.recipe.seed)
+    run.write_recipe(ready.recipe.to_dict(), {**context, **more})
 
 
 @contextmanager

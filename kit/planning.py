@@ -161,7 +161,7 @@ def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
     asked = {name: _as_saved(name, value) for name, value in changes.items() if value is not None}
     if changed := differences({name: saved["recipe"].get(name) for name in asked}, asked):
         raise RunError(f"{run.path} cannot go on with another recipe: {'; '.join(changed)}: train a new run")
-    if Recipe.from_dict(saved["recipe"]).hash() != saved["recipe_hash"]:
+    if recipe.hash() != saved["recipe_hash"]:
         raise RunError(f"{run.path}/recipe.json was changed since the run began: put it back, or train a new run")
     switches = resolve_switches(recipe.precision)
     if changed := differences(saved["resolved"], {**asdict(switches), "cores": saved["resolved"]["cores"]}):
@@ -262,9 +262,7 @@ def estimate(plan: Plan) -> Estimate:
     recipe, first = plan.recipe, plan.chosen[0]
     classes = len(plan.competition.label_values)
     measured = rehearse(plan.images, plan.folds[first], recipe, plan.switches, classes, first)
-    folds = (
-        sum(plan.steps_per_epoch) * recipe.planned_epochs / (recipe.epochs * plan.steps_per_epoch[0])
-    )  # as many as the first one
+    folds = plan.steps / (recipe.epochs * plan.steps_per_epoch[0])  # as many as the first one
     return Estimate(measured, *(folds * measured.seconds(quantile) for quantile in (0.5, 0.1, 0.9)))
 
 

@@ -143,7 +143,6 @@ def models(
     as_json: Json = False,
 ) -> None:
     """List the models, with their trainable parameters at the reference input and classes."""
-
     from kit.models import MODELS
     from kit.registry import option_parameters
 

@@ -31,14 +31,13 @@ def compare_members(members: Sequence[np.ndarray], labels: np.ndarray, metric: s
     """What each member scores alone, and all of them by vote.
 
     Returns:
-        ``scores`` and ``accuracies``, one a member; ``best``, the number of the best of them, counting from 0, which is
-        a selected one; ``vote_accuracy``.
+        ``scores``, one a member; ``best``, the number of the best of them, counting from 0, which is a selected one;
+        ``vote_accuracy``.
     """
     each = [score(member, labels, metric) for member in members]
     key = make_metric(metric).key
     return {
         "scores": [one["score"] for one in each],
-        "accuracies": [one["accuracy"] for one in each],
         "best": max(range(len(each)), key=lambda number: key(each[number]["score"])),
         "vote_accuracy": float((majority_vote(members) == labels).mean()),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import re
 import shutil
 import time
@@ -40,6 +41,13 @@ class Standing:
     loss: float = 0.0  # sum over those steps, as is the accuracy
     accuracy: float = 0.0
     seconds: float = 0.0  # of those steps
+
+    @property
+    def recent_loss(self) -> float:
+        """Mean of the epoch so far, or of the one before; not a number at the very start."""
+        if self.step:
+            return self.loss / self.step
+        return self.history[-1].loss if self.history else math.nan
 
     def begin_epoch(self, ended: Epoch) -> None:
         """The epoch under way has ended; the next one is at its start."""

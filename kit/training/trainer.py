@@ -111,9 +111,7 @@ def train_epoch(
         training.images, fold.train, recipe.batch_size, recipe.seed, number, recipe.balance == "sampling", standing.step
     )
     before, size = time.perf_counter(), training.batch_size
-    loss = (
-        standing.loss / standing.step if standing.step else standing.history[-1].loss if standing.history else math.nan
-    )
+    loss = standing.recent_loss
     for batch in batches:
         rate = float(rates[standing.step])
         training.step.optimizer.learning_rate = rate
