@@ -120,7 +120,7 @@ def plan_training(
     resolved = resolve_recipe(task, recipe, changes)
     split = make_split(resolved.split)
     _check_fold(fold, split.num_folds, resolved.split)
-    switches = resolve_switches(resolved.precision)
+    switches = resolve_switches(resolved.precision, resolved.deterministic)
     parameters, trainable = _check_buildable(resolved, task)
     images = load_training_images(task)
     parts = split.make_folds(images, resolved.seed)
@@ -163,7 +163,7 @@ def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
         raise RunError(f"{run.path} cannot go on with another recipe: {'; '.join(changed)}: train a new run")
     if recipe.hash() != saved["recipe_hash"]:
         raise RunError(f"{run.path}/recipe.json was changed since the run began: put it back, or train a new run")
-    switches = resolve_switches(recipe.precision)
+    switches = resolve_switches(recipe.precision, recipe.deterministic)
     if changed := differences(saved["resolved"], {**asdict(switches), "cores": saved["resolved"]["cores"]}):
         raise RunError(f"{run.path} cannot go on here: {'; '.join(changed)}")
     if changed := differences(saved["versions"], _versions(saved["versions"])):
@@ -225,7 +225,7 @@ def plan_refit(run: RunDirectory) -> tuple[Plan, dict[str, Any]]:
     none = np.empty(0, np.int64)
     fold = Fold(np.arange(len(images)), none, none)
     parameters, trainable = _check_buildable(recipe, competition)
-    test, switches = _labelled_test(competition, [fold]), resolve_switches(recipe.precision)
+    test, switches = _labelled_test(competition, [fold]), resolve_switches(recipe.precision, recipe.deterministic)
     origin = {"run": str(run.path), "score": metrics["score"], "scored_on": metrics["scored_on"]}
     return Plan(competition, recipe, switches, images, (fold,), (0,), test, parameters, trainable, 1, labelled), origin
 

@@ -187,7 +187,9 @@ def test_labelled_test_images_are_scored_once_and_change_nothing(tiny: Competiti
     folds = kit.train("tiny", folds=2, epochs=2)
     members = [fold.read_predictions()["test_probabilities"] for fold in folds.trained_folds()]
     mean = np.mean(members, axis=0)
-    assert folds.read_metrics()["test"]["accuracy"] == (mean.argmax(axis=1) == striped_images(30, seed=1).labels).mean()
+    labels, tested = striped_images(30, seed=1).labels, folds.read_metrics()["test"]
+    assert tested["accuracy"] == (mean.argmax(axis=1) == labels).mean()
+    assert tested["members"]["scores"] == [(member.argmax(axis=1) == labels).mean() for member in members]
     held_out = kit.train("tiny", epochs=1)  # holds out test rows itself
     assert held_out.read_metrics()["test"]["rows"] == 9
 

@@ -140,7 +140,9 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> FoldDirectory:
     return RunDirectory(directory / "runs/digits/straight").trained_folds()[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_run_that_was_ended_by_a_signal_goes_on_to_the_same_end(
     tmp_path: Path, number: int, straight: FoldDirectory
 ) -> None:

@@ -62,6 +62,9 @@ def train(
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of all gradients together.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of split, weights, order and augmentation.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")] = None,
+    deterministic: Annotated[
+        bool | None, typer.Option("--deterministic", help="The same bits again also where that is slow: on a GPU.")
+    ] = None,
     weights: Annotated[str | None, typer.Option(help="imagenet, a weights file, or an earlier run.")] = None,
     frozen_epochs: Annotated[int | None, typer.Option(help="First epochs, which train the new layers alone.")] = None,
     fine_tune_rate: Annotated[float | None, typer.Option(help="Factor on the learning rate after those.")] = None,
@@ -130,6 +133,7 @@ def train(
         "clip_norm": clip_norm,
         "seed": seed,
         "precision": precision,
+        "deterministic": deterministic,
         "weights": weights,
         "frozen_epochs": frozen_epochs,
         "fine_tune_rate": fine_tune_rate,
@@ -255,10 +259,9 @@ def _print_plan(plan: Plan) -> None:
     steps = ", ".join(f"{count:,}" for count in sorted(set(plan.steps_per_epoch)))
     of_folds = f" and {len(plan.chosen)} folds" if len(plan.chosen) > 1 else ""
     _print("steps", f"{steps} an epoch, {plan.steps:,} in {recipe.epochs} epochs{of_folds}")
-    compiler = ", XLA" if switches.jit_compile else ""
-    _print(
-        "machine", f"{switches.backend} on {switches.device}, {switches.precision}{compiler}, {switches.cores} cores"
-    )
+    told = [f"{switches.backend} on {switches.device}", switches.precision, f"{switches.cores} cores"]
+    told += ["XLA"] * switches.jit_compile + ["deterministic"] * switches.deterministic
+    _print("machine", ", ".join(told))
 
 
 def _classes(plan: Plan) -> int:
@@ -321,13 +324,14 @@ def _time(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
-def _print_members(scores: dict[str, Any], metric: Metric) -> None:
-    """Snapshots one by one, against all together."""
+def _print_members(scores: dict[str, Any], metric: Metric, what: str) -> None:
+    """Snapshots or folds one by one, against all together."""
     if "members" not in scores:
         return
     members, best = scores["members"], scores["members"]["best"]
     figures = [metric.show(figure) for figure in members["scores"]]
-    _print("", f"snapshots {', '.join(figures)}: best {figures[best]} (selected), last {figures[-1]}")
+    last = f", last {figures[-1]}" if what == "snapshots" else ""
+    _print("", f"{what} {', '.join(figures)}: best {figures[best]} (selected){last}")
     _print("", f"their mean {metric.show(scores['score'])}, majority vote {percent(members['vote_accuracy'])} accuracy")
 
 
@@ -347,7 +351,7 @@ def _print_scores(metrics: dict) -> None:
                 f"({percent(low)} to {percent(high)}), log loss {scores['log_loss']:.4f}, "
                 f"{scores['rows']:,} rows{note}",
             )
-            _print_members(scores, metric)
+            _print_members(scores, metric, "folds" if "folds" in metrics else "snapshots")
     if metrics.get("fold_deviation") is not None:
         mean, deviation = metric.show(metrics["fold_mean"]), metric.show_spread(metrics["fold_deviation"])
         each = ", ".join(map(metric.show, metrics["fold_scores"]))

@@ -22,7 +22,7 @@ from kit.training.recipe import Recipe
 from kit.training.runs import FoldDirectory
 from kit.training.schedules import learning_rates, lowest_steps
 from kit.training.step import training_step
-from kit.training.switches import Switches
+from kit.training.switches import Switches, set_determinism
 from kit.training.weights import PREDICTION_BATCH
 
 
@@ -80,6 +80,7 @@ def prepare(images: Images, task: Task, test: Images | None) -> Training:
     import keras
 
     recipe, fold = task.recipe, task.fold
+    set_determinism(task.switches)
     keras.backend.clear_session()
     keras.utils.set_random_seed(recipe.seed)  # Keras draws initial weights and dropout from global generators
     scale, offset = NORMALIZATIONS.bind_one(recipe.normalization)(images.pixels, fold.train)

@@ -58,6 +58,7 @@ class Recipe:
     distill: str = ""  # cross-validated run whose out-of-fold probabilities are part of the targets
     distill_share: float = 0.5  # that part
     precision: str = "auto"
+    deterministic: bool = False  # the same bits again also where that costs time
     keep: str = "last"  # weights of the last epoch, of the best by the monitor (a selected score), or all snapshots
     snapshots: int = 0  # the last so many minima of the learning rate, whose weights are saved
     monitor: str = "score"  # what best, plateau and patience go by: the metric's score, accuracy or loss
@@ -84,6 +85,8 @@ class Recipe:
         for field in fields(self):
             if field.type == "str" and not isinstance(getattr(self, field.name), str):
                 raise RecipeError(f"{field.name} is {getattr(self, field.name)!r}, expected a string")
+        if not isinstance(self.deterministic, bool):
+            raise RecipeError(f"deterministic is {self.deterministic!r}, expected true or false")
         for name, choices in (("keep", KEEP), ("monitor", MONITORS), ("balance", BALANCES)):
             if getattr(self, name) not in choices:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(choices)}")

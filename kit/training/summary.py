@@ -16,6 +16,7 @@ import numpy as np
 
 from kit.data.duplicates import row_keys
 from kit.data.images import Images
+from kit.scoring.ensembles import compare_members
 from kit.scoring.metrics import make_metric, score
 from kit.training.events import Epoch, Listener
 from kit.training.recipe import Recipe
@@ -119,14 +120,16 @@ def _mean_score(scores: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _averaged_test(predictions: list[dict[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray] | None:
-    """The folds' mean probabilities of the test rows, and their labels; None where folds tested other rows or none."""
+def _score_mean_on_test(predictions: list[dict[str, np.ndarray]], metric: str) -> dict[str, Any] | None:
+    """What the folds' mean answer scores on the test rows, and each fold alone; None where they tested other rows."""
     first = predictions[0]
     if not all(
         "test_ids" in arrays and np.array_equal(arrays["test_ids"], first["test_ids"]) for arrays in predictions
     ):
         return None
-    return np.mean([arrays["test_probabilities"] for arrays in predictions], axis=0), first["test_labels"]
+    members, labels = [arrays["test_probabilities"] for arrays in predictions], first["test_labels"]
+    of_mean = score(np.mean(members, axis=0), labels, metric)
+    return of_mean if len(members) == 1 else {**of_mean, "members": compare_members(members, labels, metric)}
 
 
 def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -176,8 +179,8 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
     if seeds == folds:  # one fold, trained several times: what one such model scores
         tests = [fold["test"] for fold in scores if "test" in fold]
         metrics |= {"test": {**_mean_score(tests), "selected": tested}} if tests else {}
-    elif test := _averaged_test(predictions):
-        metrics["test"] = {**score(*test, metric), "selected": tested}
+    elif test := _score_mean_on_test(predictions, metric):
+        metrics["test"] = {**test, "selected": tested}
     metrics |= {
         "score": total["score"],
         "scored_on": f"out of fold, {of_repeats}{len(trained)} of {folds} folds",

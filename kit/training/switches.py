@@ -12,6 +12,7 @@ from pathlib import Path
 from kit.errors import RecipeError
 
 BACKENDS = ("tensorflow", "jax")
+_JAX_FLAG = "--xla_gpu_deterministic_ops"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -21,6 +22,7 @@ class Switches:
     device: str  # such as cpu or gpu
     precision: str  # float32, bfloat16 or float16: of the layers' arithmetic; weights stay float32
     jit_compile: bool  # XLA, on TensorFlow
+    deterministic: bool  # no kernel whose threads may add in any order
     cores: int  # that the process may use; recorded, both backends take all of them
 
 
@@ -29,7 +31,7 @@ def check_precision(precision: str) -> None:
         raise RecipeError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
 
 
-def resolve_switches(precision: str) -> Switches:
+def resolve_switches(precision: str, deterministic: bool = False) -> Switches:
     """Settle the precision and the compiler for this machine.
 
     The rule, backed by bench/training.py on a CPU: bfloat16 where the hardware multiplies it natively (a GPU of
@@ -37,8 +39,11 @@ def resolve_switches(precision: str) -> Switches:
     ``deeper``, ``model_s`` and VGGs 1.35 to 1.5 times as fast), else float32; XLA on a GPU, but not on a CPU, where
     it was slower or much slower. GPUs follow the rule unmeasured.
 
+    Every model family repeats bit for bit on a CPU as it is (bench/repeats.py), so ``deterministic`` is for GPUs.
+
     Raises:
-        RecipeError: Keras runs on a backend that kit is not tested on.
+        RecipeError: Keras runs on a backend that kit is not tested on; or JAX was started on a GPU without the flag
+            that makes it deterministic.
     """
     import keras
 
@@ -51,7 +56,19 @@ def resolve_switches(precision: str) -> Switches:
         native = _gpu_has_bfloat16() if device == "gpu" else backend == "tensorflow" and _cpu_has_bfloat16()
         precision = "bfloat16" if native else "float32"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Switches(backend, device, precision, backend == "jax" or device == "gpu", cores)
+    if deterministic and (backend, device) == ("jax", "gpu") and _JAX_FLAG not in os.environ.get("XLA_FLAGS", ""):
+        raise RecipeError(f"JAX is deterministic on a GPU only if it starts so: set XLA_FLAGS={_JAX_FLAG}=true")
+    return Switches(backend, device, precision, backend == "jax" or device == "gpu", deterministic, cores)
+
+
+def set_determinism(switches: Switches) -> None:
+    """Have TensorFlow work as the switches say from now on, whatever it did before in this process."""
+    if switches.backend != "tensorflow":
+        return
+    # TensorFlow's own switch, which Keras does not hand through; in public, there is no way back from it.
+    from tensorflow.python.framework import config  # noqa: TID251
+
+    (config.enable_op_determinism if switches.deterministic else config.disable_op_determinism)()
 
 
 def _gpu_has_bfloat16() -> bool:

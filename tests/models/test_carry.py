@@ -105,7 +105,6 @@ def test_layers_that_the_other_does_not_have() -> None:
     assert len(carried.names) == 2
 
 
-@pytest.mark.backend
 def test_a_backbone_from_another_head_and_size() -> None:
     source, target = build(SMALL), build("backbone('MobileNetV3Small', train_blocks=2)", (40, 40, 3), 7)
     carried = carry_from(target, source, "runs/a")

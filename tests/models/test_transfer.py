@@ -117,7 +117,6 @@ def test_the_last_blocks_train() -> None:
             build(f"backbone('VGG16', size=32, train_blocks={number})")
 
 
-@pytest.mark.backend
 def test_frozen_blocks_neither_learn_nor_drop_out() -> None:
     model = build("backbone('EfficientNetV2B0', size=32, dropout=0.0, train_blocks=1)")
     part = keras.Model(model.input, model.get_layer("block6g_add").output)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,12 +49,28 @@ RECIPES: dict[str, dict[str, Any]] = {
         "average": "swa(0.3)",
         "balance": "sampling",
     },
+    "two phases, float16": {
+        "model": "deeper(momentum=0.8)",
+        "weights": "source/last.weights.h5",
+        "frozen_epochs": 2,
+        "fine_tune_rate": 0.5,
+        "precision": "float16",
+    },
 }
+ON_EVERY_BACKEND = ("plateau, stopping and moving average", "growing images")
 
 
 @pytest.fixture(scope="module")
 def images() -> Images:
     return striped_images(90)
+
+
+@pytest.fixture(scope="module")
+def straight(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Task:
+    """Of the default recipe, never interrupted."""
+    job = task(str(tmp_path_factory.mktemp("straight") / "run"), images)
+    train_fold(images, job, Listener())
+    return job
 
 
 def task(name: str, images: Images, seconds: float = 0.0, **changes: Any) -> Task:
@@ -120,9 +137,13 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
         np.testing.assert_equal(one[name], other[name], err_msg=name)
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.backend if name in ON_EVERY_BACKEND else ()) for name in RECIPES],
+)
 def test_cut_off_anywhere_it_ends_the_same(name: str, images: Images) -> None:
+    if "weights" in RECIPES[name]:
+        train_fold(images, task("source", images, epochs=1), Listener())
     straight = task("straight", images, **RECIPES[name])
     train_fold(images, straight, Listener())
     killed = task("killed", images, **RECIPES[name])
@@ -172,9 +193,7 @@ def test_a_signal_leaves_a_checkpoint_at_that_batch(images: Images) -> None:
     assert not job.directory.is_finished
 
 
-def test_an_epoch_that_was_ended_early_is_scored_now_and_goes_on_later(images: Images) -> None:
-    straight = task("straight", images)
-    train_fold(images, straight, Listener())
+def test_an_epoch_that_was_ended_early_is_scored_now_and_goes_on_later(images: Images, straight: Task) -> None:
     job = task("run", images, seconds=1e9)
     scores = train_fold(images, job, StopAfter(8))
     assert scores["epochs"] == 2
@@ -183,22 +202,28 @@ def test_an_epoch_that_was_ended_early_is_scored_now_and_goes_on_later(images: I
     assert_same(result(straight), result(job))
 
 
-@pytest.fixture
-def interrupted(images: Images) -> Task:
-    job = task("run", images)
-    with pytest.raises(Interrupted):
+@pytest.fixture(scope="module")
+def interrupted_once(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Task:
+    job = task(str(tmp_path_factory.mktemp("once") / "run"), images)
+    with pytest.raises(Interrupted), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "SHARE", float("inf"))
         train_fold(images, job, SignalAfter(12))
     assert not job.directory.is_finished
     assert len(list(job.directory.checkpoints.iterdir())) == 4  # two, of two files each
     return job
 
 
+@pytest.fixture
+def interrupted(interrupted_once: Task) -> Task:
+    """A copy to harm."""
+    directory = FoldDirectory(Path(shutil.copytree(interrupted_once.directory.path, "run")))
+    return dataclasses.replace(interrupted_once, directory=directory)
+
+
 @pytest.mark.parametrize("harm", ["torn", "missing", "no manifest", "torn manifest"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(
-    harm: str, interrupted: Task, images: Images, caplog: pytest.LogCaptureFixture
+    harm: str, interrupted: Task, straight: Task, images: Images, caplog: pytest.LogCaptureFixture
 ) -> None:
-    straight = task("straight", images)
-    train_fold(images, straight, Listener())
     newest = max(interrupted.directory.checkpoints.glob("*.npz"))
     if harm == "torn":
         newest.write_bytes(newest.read_bytes()[:-1])

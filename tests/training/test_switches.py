@@ -42,3 +42,15 @@ def test_a_backend_that_is_not_tested_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(RecipeError, match="Keras runs on torch here, expected one of tensorflow, jax"):
         resolve_switches("auto")
+
+
+def test_jax_must_start_deterministic_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert resolve_switches("float32", deterministic=True).deterministic
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
+    with pytest.raises(RecipeError, match="set XLA_FLAGS=--xla_gpu_deterministic_ops=true"):
+        resolve_switches("float32", deterministic=True)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
+    assert resolve_switches("float32", deterministic=True).deterministic

@@ -17,7 +17,7 @@ from kit.training import trainer
 from kit.training.augment import AUGMENTATIONS
 from kit.training.augment.catalog import Augmentation
 from kit.training.events import Epoch, Listener
-from kit.training.preparation import Task
+from kit.training.preparation import Task, prepare
 from kit.training.recipe import Recipe
 from kit.training.runs import FoldDirectory, RunDirectory
 from kit.training.switches import resolve_switches
@@ -34,7 +34,7 @@ def task(name: str, images: Images, fold: Fold | None = None, **changes: Any) ->
     recipe = dataclasses.replace(RECIPE, **changes)
     fold = fold or make_split("holdout").make_folds(images, 0)[0]
     Path(name).mkdir()
-    return Task(recipe, resolve_switches(recipe.precision), 0, fold, 3, FoldDirectory(Path(name)))
+    return Task(recipe, resolve_switches(recipe.precision, recipe.deterministic), 0, fold, 3, FoldDirectory(Path(name)))
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,19 @@ def test_the_same_seed_gives_the_same_weights(images: Images) -> None:
         train_fold(images, task(name, images, seed=seed, epochs=2), Listener())
     np.testing.assert_array_equal(weights("a"), weights("b"))
     assert not np.array_equal(weights("a"), weights("c"))
+
+
+def test_determinism_is_settled_for_each_training_anew(images: Images) -> None:
+    jobs = [task(name, images, deterministic=name == "b") for name in ("a", "b", "c")]
+    if jobs[0].switches.backend != "tensorflow":
+        pytest.skip("a switch of TensorFlow's")
+    from tensorflow.python.framework.config import is_op_determinism_enabled
+
+    told = []
+    for job in jobs:
+        prepare(images, job, None)
+        told.append(is_op_determinism_enabled())
+    assert told == [False, True, False]
 
 
 def test_validation_and_test_rows_change_nothing_in_the_weights(images: Images) -> None:
