@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,7 +41,6 @@ RUNS = {
     "three folds": ["digits", "--epochs", "8", "--folds", "3", "--keep", "best"],
     "three snapshots": ["digits", "--epochs", "18", "--snapshots", "3"],
 }
-STARTING = 4.0  # seconds from which on a kill may come: before, Python reads TensorFlow
 
 
 def main() -> None:
@@ -56,8 +56,8 @@ def main() -> None:
         directory = Path(scratch)
         _draw_shapes(directory / "shapes")
         for title, words in RUNS.items():
-            seconds = _train(directory, ["train", *words, "--name", "straight"])
-            fell = _killed(directory, words, asked.kills, moments, seconds)
+            starting, training = _straight(directory, words)
+            fell = _killed(directory, words, asked.kills, moments, starting, training)
             competition = words[0]
             same = _same(*(RunDirectory(directory / "runs" / competition / name) for name in ("straight", "killed")))
             report.table(f"{title}: where the kills fell", ["kill", "after s", "epochs, steps done"], fell)
@@ -74,10 +74,21 @@ def _command(words: list[str]) -> list[str]:
     return [sys.executable, "-m", "kit", *words, "--checkpoint-seconds", "0.2"]
 
 
-def _train(directory: Path, words: list[str]) -> float:
+def _straight(directory: Path, words: list[str]) -> tuple[float, float]:
+    """Train without a kill; the seconds until the run began, as Python reads TensorFlow, and those from there on."""
     started = time.monotonic()
-    subprocess.run(_command(words), cwd=directory, check=True, capture_output=True, env=_environment())
-    return time.monotonic() - started
+    process = _start(directory, ["train", *words, "--name", "straight"])
+    while not (directory / "runs" / words[0] / "straight/recipe.json").exists() and process.poll() is None:
+        time.sleep(0.05)
+    begun = time.monotonic()
+    if process.wait():
+        sys.exit(f"bench: kit train {' '.join(words)} failed")
+    return begun - started, time.monotonic() - begun
+
+
+def _start(directory: Path, words: list[str]) -> subprocess.Popen[bytes]:
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(_command(words), cwd=directory, stdout=quiet, stderr=quiet, env=_environment())
 
 
 def _environment() -> dict[str, str]:
@@ -85,30 +96,28 @@ def _environment() -> dict[str, str]:
 
 
 def _killed(
-    directory: Path, words: list[str], kills: int, moments: random.Random, seconds: float
+    directory: Path, words: list[str], kills: int, moments: random.Random, starting: float, training: float
 ) -> list[list[object]]:
-    """Kill a run so many times, unless it ends before, then let it end; a row for each kill."""
+    """Kill a run so many times, unless it ends before, then let it end; a row for each kill.
+
+    A kill may come from when the run is about to begin until twice as much was trained as makes it last for all kills.
+    """
     run = directory / "runs" / words[0] / "killed"
     fell: list[list[object]] = []
-    longest = STARTING + max(6.0, 2 * seconds / kills)
-    while len(fell) < kills:
+    while True:
         begun = (run / "recipe.json").exists()
-        command = ["train", "--resume", str(run)] if begun else ["train", *words, "--name", "killed"]
         if not begun and run.exists():
-            run.rmdir()
-        process = subprocess.Popen(
-            _command(command), cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
-        )
-        wait = moments.uniform(STARTING, longest)
+            shutil.rmtree(run)
+        process = _start(directory, ["train", "--resume", str(run)] if begun else ["train", *words, "--name", "killed"])
+        wait = moments.uniform(0.9 * starting, starting + max(4.0, 2 * training / kills))
         try:
-            process.wait(wait)
-            break
+            if process.wait(wait if len(fell) < kills else None):
+                sys.exit(f"bench: a run that was killed {len(fell)} times did not go on")
+            return fell
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
         fell.append([len(fell) + 1, round(wait, 2), _standing(run)])
-    _train(directory, ["train", "--resume", str(run)])
-    return fell
 
 
 def _standing(run: Path) -> str:

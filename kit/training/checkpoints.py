@@ -87,7 +87,7 @@ class Checkpoints:
         arrays = _numbers(training) | {
             f"file {path.name}": np.frombuffer(path.read_bytes(), np.uint8) for path in self._fold.weights_files()
         }
-        check_space(self._path / "numbers", sum(array.nbytes for array in arrays.values()))
+        check_space(numbers, sum(array.nbytes for array in arrays.values()))
         with writing(numbers) as scratch:
             np.savez(scratch, **arrays)  # type: ignore[arg-type]
             digest = _digest(scratch)

@@ -18,9 +18,9 @@ def test_the_hash_changes_with_every_field() -> None:
         "competition": "tiny", "model": "brief", "split": "stratified_kfold(3)", "epochs": 3, "batch_size": 7,
         "optimizer": "sgd", "learning_rate": 0.5, "schedule": "constant", "augment": "flip",
         "normalization": "none", "loss": "focal", "label_smoothing": 0.1, "balance": "weights", "weight_decay": 0.1,
-        "clip_norm": 1.0, "deterministic": True, "average": "ema", "weights": "random", "frozen_epochs": 2, "fine_tune_rate": 0.5,
+        "clip_norm": 1.0, "average": "ema", "weights": "random", "frozen_epochs": 2, "fine_tune_rate": 0.5,
         "precision": "float32", "keep": "best", "monitor": "loss", "plateau": "reduce", "patience": 3,
-        "metric": "log_loss", "seed": 9, "stop_after": 2, "snapshots": 1, "progressive": "14,28",
+        "deterministic": True, "metric": "log_loss", "seed": 9, "stop_after": 2, "snapshots": 1, "progressive": "14,28",
         "pseudo_labels": "a.csv", "confidence": 0.5, "distill": "a", "distill_share": 0.25,
     }  # fmt: skip
     assert set(other) == {field.name for field in dataclasses.fields(Recipe)}
