@@ -8,14 +8,18 @@ from typing import Any
 from kit.errors import RecipeError
 
 
-def logits(features: Any, num_classes: int, penalty: Any = None) -> Any:
+def logits(features: Any, num_classes: int, penalty: Any = None, start: str = "glorot_uniform") -> Any:
     """The last layer of a classifier: (batch, features) -> float32 (batch, num_classes).
 
-    Always float32: the loss of half-precision logits is too coarse to train on. ``penalty`` is on the weights.
+    Always float32: the loss of half-precision logits is too coarse to train on.
+
+    penalty: on the weights. start: Keras initialiser of the weights.
     """
     from keras import layers
 
-    return layers.Dense(num_classes, dtype="float32", kernel_regularizer=penalty, name="logits")(features)
+    return layers.Dense(
+        num_classes, dtype="float32", kernel_initializer=start, kernel_regularizer=penalty, name="logits"
+    )(features)
 
 
 def batch_norm(features: Any, momentum: float) -> Any:

@@ -48,4 +48,5 @@ def speed_net(
         for number in range(depth):
             x = convolution(x, filters, pooled=number == 0)
     x = layers.GlobalMaxPooling2D()(x)  # (batch, widths[-1])
-    return logits(drop(x, dropout), num_classes)
+    # Features after a maximum are large, and random weights would begin by contradicting the labels with confidence.
+    return logits(drop(x, dropout), num_classes, start="zeros")
