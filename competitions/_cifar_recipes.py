@@ -39,8 +39,6 @@ _FAST = {
     **_SPEED,
     "split": "holdout_90_10",
     "epochs": 3,
-    "learning_rate": 6e-3,  # per batch of 256
-    "weight_decay": 0.0,
     "schedule": "warmup(0.6)|cosine",
     "augment": "flip|pad_crop(2, 'reflect')",
 }
