@@ -6,6 +6,7 @@ import io
 import logging
 import signal
 import sys
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -65,7 +66,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or 0)
     except TyperException as error:
         if len(sys.argv) > 1 and (line := " ".join(error.format_message().split())):
-            print(f"kit: {line} (--help tells more)", file=sys.stderr)
+            print(f"kit: {line}{_received(error)} (--help tells more)", file=sys.stderr)
         else:
             error.show()  # type: ignore[attr-defined]  # the help
         sys.exit(2)
@@ -87,6 +88,15 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         print("kit: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _received(error: TyperException) -> str:
+    """The value that an option got and does not take, which the message leaves out."""
+    for option in getattr(getattr(error, "param", None), "opts", ()):
+        for word, following in pairwise([*sys.argv, ""]):
+            if word == option or word.startswith(f"{option}="):
+                return f", received {word.partition('=')[2] or following!r}"
+    return ""
 
 
 def _show_warnings() -> None:

@@ -163,7 +163,7 @@ def test_words_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch, capsys: 
             ["data", "check", "digits", "--near", "-1"],
             "near is -1, expected a root-mean-square difference of 0 to 255",
         ),
-        (["folds", "digits", "--folds", "abc"], "Invalid value for '--folds': "),
+        (["folds", "digits", "--folds", "abc"], "as an integer, received 'abc' (--help tells more)"),
         (["score", "only-one.csv"], "Missing argument 'answers'."),
         (["new", "class"], "competition name 'class': Python has a meaning for it; choose another name"),
         (["folds", "digits", "--out", "/proc/f.csv"], "cannot write /proc/f.csv: "),
