@@ -163,7 +163,7 @@ def test_words_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch, capsys: 
             ["data", "check", "digits", "--near", "-1"],
             "near is -1, expected a root-mean-square difference of 0 to 255",
         ),
-        (["folds", "digits", "--folds", "abc"], "as an integer, received 'abc' (--help tells more)"),
+        (["folds", "digits", "--folds", "abc"], "Invalid value for '--folds': "),
         (["score", "only-one.csv"], "Missing argument 'answers'."),
         (["new", "class"], "competition name 'class': Python has a meaning for it; choose another name"),
         (["folds", "digits", "--out", "/proc/f.csv"], "cannot write /proc/f.csv: "),
@@ -176,3 +176,11 @@ def test_slips_are_one_line(
     printed = capsys.readouterr().err
     assert printed.startswith(f"kit: {message}")
     assert printed.count("\n") == 1
+
+
+def test_a_value_that_an_option_does_not_take_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--folds", "abc"], ["--folds=abc"]):
+        assert kit("folds", "digits", *words, monkeypatch=monkeypatch) == 2
+        assert capsys.readouterr().err.endswith(", received 'abc' (--help tells more)\n")
