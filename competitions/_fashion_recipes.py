@@ -45,16 +45,16 @@ RECIPES: NamedRecipes = {
     "fast": _DEEPER,
     "best": {
         "claim": Claim(
-            score=0.9369,
-            rows=60_000,
+            score=0.9512,
+            rows=10_000,
             seeds=(0,),
-            minutes=21.2,
+            minutes=34.1,
             machine="2 cores, AVX-512",
-            note="out of fold, five models of 4 epochs; measured on a busy machine",
+            note="mean of the five models, trained on 50,000 rows, on the 10,000 others; out of fold 94.29 %",
         ),
         "model": "speed_net(widths=(64, 128, 256))",
         "split": "stratified_kfold(5)",
-        "epochs": 4,
+        "epochs": 8,
         "batch_size": 256,
         "optimizer": "muon",
         "learning_rate": 0.012,  # per batch of 256; chosen together with the decay, on CIFAR-10
