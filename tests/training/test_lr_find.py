@@ -20,8 +20,6 @@ from kit.training.recipe import Recipe
 from kit.training.switches import resolve_switches
 from tests.conftest import striped_images
 
-pytestmark = pytest.mark.backend
-
 RECIPE = Recipe("tiny", "brief(momentum=0.8)", batch_size=16, optimizer="adam", augment="flip|elastic")
 
 
