@@ -1,4 +1,4 @@
-"""What the benchmarks measure on: Fashion-MNIST where ``KIT_DATA`` has it, else random images in its format."""
+"""What the benchmarks measure on: Fashion-MNIST where ``KIT_DATA`` has it, else random images in its format; noise."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from kit.data.folds import Fold
+    from kit.data.images import Images
 
 KIT = str(Path(sysconfig.get_path("scripts"), "kit"))  # the program that people run
 RANDOM_TRAINING_ROWS = 20_000
@@ -49,6 +54,17 @@ def _write_random(path: Path, rows: int, column: str) -> None:
     features = random.integers(0, 256, (rows, 28, 28), np.uint8)
     values = np.arange(rows) if column == "id" else random.integers(1, 6, rows)
     np.save(path, {"features": features, column: values}, allow_pickle=True)  # type: ignore[arg-type]
+
+
+def noise(rows: int, classes: int) -> tuple[Images, Fold]:
+    """Random images of 32x32x3 with random labels, and 80 % of them to train on, 10 to validate, 10 to test."""
+    from kit.data.folds import make_split
+    from kit.data.images import Images
+
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (rows, 32, 32, 3)).astype(np.uint8)
+    images = Images(pixels, np.arange(rows), random.integers(0, classes, rows))
+    return images, make_split("holdout").make_folds(images, 0)[0]
 
 
 def trained_model(competition: str, scratch: Path) -> Path:

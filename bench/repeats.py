@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.inputs import noise
 from bench.pairs import ROOT, Report
 
 ROWS, CLASSES = 400, 4
@@ -85,8 +86,6 @@ def _verdict(family: str, told: list[dict[str, list[float | str]]]) -> tuple[str
 
 
 def _train_all(deterministic: bool) -> None:
-    from kit.data.folds import make_split
-    from kit.data.images import Images
     from kit.training.events import Listener
     from kit.training.preparation import Task
     from kit.training.recipe import Recipe
@@ -95,12 +94,9 @@ def _train_all(deterministic: bool) -> None:
     from kit.training.trainer import train_fold
     from kit.training.weights import load_classifier
 
-    numbers = np.random.default_rng(0)
-    pixels = numbers.integers(0, 256, (ROWS, 32, 32, 3)).astype(np.uint8)
-    images = Images(pixels, np.arange(ROWS), numbers.integers(0, CLASSES, ROWS))
-    fold = make_split("holdout").make_folds(images, 0)[0]
+    images, fold = noise(ROWS, CLASSES)
     told = {}
-    for number, (family, options) in enumerate(FAMILIES.items()):
+    for family, options in FAMILIES.items():
         recipe = Recipe(
             **{
                 "competition": "noise",
@@ -117,7 +113,7 @@ def _train_all(deterministic: bool) -> None:
             directory = FoldDirectory(Path(scratch))
             switches = resolve_switches(recipe.precision, deterministic)
             started = time.perf_counter()
-            train_fold(images, Task(recipe, switches, number, fold, CLASSES, directory), Listener())
+            train_fold(images, Task(recipe, switches, 0, fold, CLASSES, directory), Listener())
             seconds = time.perf_counter() - started
             content = b"".join(array.tobytes() for array in load_classifier(directory, "last").get_weights())
         told[family] = [hashlib.sha256(content).hexdigest(), seconds]
