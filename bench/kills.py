@@ -34,8 +34,8 @@ RUNS = {
         *("--schedule", "warm_restarts(0.0001, period=4)"),
     ],
     "model_s, CutMix, plateau, stopping, moving average": [
-        *("folder", "--data", "shapes", "--model", "model_s", "--epochs", "12", "--batch-size", "32"),
-        *("--augment", "flip|cutmix", "--plateau", "reduce(0.5, patience=2)", "--patience", "10"),
+        *("folder", "--data", "shapes", "--model", "model_s", "--epochs", "30", "--batch-size", "32"),
+        *("--augment", "flip|cutmix", "--plateau", "reduce(0.5, patience=2)", "--patience", "5"),
         *("--average", "ema(0.99)", "--learning-rate", "0.001"),
     ],
     "three folds": ["digits", "--epochs", "8", "--folds", "3", "--keep", "best"],

@@ -23,7 +23,7 @@ import numpy as np
 from bench.inputs import noise
 from bench.pairs import ROOT, Report
 
-ROWS, CLASSES = 400, 4
+ROWS, CLASSES = 256, 4
 FAMILIES = {  # at 32 pixels but for those that enlarge
     "brief": {},
     "deeper": {},

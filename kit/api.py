@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import KitError, ModelFileError, RunError
+from kit.errors import Interrupted, KitError, ModelFileError, RunError
 from kit.opening import StrPath, open_for_model, saved_competition, saved_data, training_images
 from kit.planning import Plan, plan_refit, plan_resumption
 from kit.planning import estimate as estimate
@@ -103,8 +103,8 @@ def train(
         **changes,
     )
     run = RunDirectory.create(Path(out), ready.competition.name, model_name(ready.recipe.model), name)
-    _write_plan(run, ready, ready.recipe.split, {"folds": ready.chosen, "seeds": ready.seeds})
     with _discarded_unless_begun(run):
+        _write_plan(run, ready, ready.recipe.split, {"folds": ready.chosen, "seeds": ready.seeds})
         _train(run, ready, listener, time_limit, checkpoint_seconds, tensorboard, started)
     return run
 
@@ -160,8 +160,8 @@ def refit(
     started = time.monotonic()
     ready, origin = plan_refit(_open_run(run, Path("runs")))
     new = RunDirectory.create(Path(out), ready.competition.name, f"{model_name(ready.recipe.model)}-refit", name)
-    _write_plan(new, ready, "every row", {"refit_of": origin})
     with _discarded_unless_begun(new):
+        _write_plan(new, ready, "every row", {"refit_of": origin})
         _train(new, ready, listener, time_limit, checkpoint_seconds, tensorboard, started)
     return new
 
@@ -193,6 +193,7 @@ def _train(
     tensorboard: bool,
     started: float,
 ) -> None:
+    from kit.models.views import count_views
     from kit.training.preparation import Task
     from kit.training.session import TimeLimit, signals_heard, train_run
     from kit.training.tensorboard import TensorBoard
@@ -213,12 +214,16 @@ def _train(
     listeners = [listener] if listener else []
     if time_limit is not None:
         rows = max(len(fold.validation) + len(fold.test) for fold in ready.folds) + len(ready.test or ())
+        answers = rows * len(ready.recipe.kept) * count_views(ready.recipe.tta)
         models = len(tasks) * len(ready.recipe.kept)
-        listeners.append(TimeLimit(started + time_limit, rows, ready.recipe.batch_size, models))
+        listeners.append(TimeLimit(started + time_limit, answers, ready.recipe.batch_size, models))
     if tensorboard:
         listeners.append(TensorBoard(run.path / "tensorboard"))
-    with signals_heard() as signals:  # the export too: TensorFlow would answer an interrupt with a SystemError
+    # The export too: another process would change what it reads; TensorFlow answers an interrupt with a SystemError.
+    with run.locked(), signals_heard() as signals:
         train_run(run, ready.images, tasks, Broadcast(*listeners, signals), ready.test)
+        if number := signals.signalled():
+            raise Interrupted(number, f"the training has ended, without an export: kit export --onnx {run.path}")
         export(run)
 
 

@@ -58,11 +58,13 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     """The recipe that a name and changes to it make, checked in every field.
 
     Who ends a training for lack of progress wants its best epoch: ``patience`` alone also sets ``keep`` to ``best``.
-    And ``snapshots`` alone sets ``keep`` to them, and a schedule with so many cycles where there is none.
+    And ``snapshots`` alone sets ``keep`` to them, and a schedule with so many cycles where there is none. A network of
+    ``keras.applications`` brings the scaling of its pixels along, unless a recipe of that model has another.
 
     Raises:
         RecipeError: anything in it that does not exist or does not fit.
     """
+    from kit.models import MODELS
     from kit.registry import unknown_name
     from kit.training.recipe import Recipe, model_name
 
@@ -82,6 +84,10 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
         valid = [*competition.recipes, "or the path of a recipe.json"]
         raise RecipeError(unknown_name(f"recipe of {competition.name}", name, valid))
     resolved = {"metric": competition.metric, **base, "competition": competition.spec, **changes}
+    backbone = getattr(MODELS[model_name(resolved["model"])], "backbone", None)
+    is_its_own = "normalization" in base and model_name(base["model"]) == model_name(resolved["model"])
+    if backbone and "normalization" not in changes and not is_its_own:
+        resolved["normalization"] = backbone.normalization
     keeps = {**(base if "patience" not in changes else {}), **changes}.get("keep")
     if resolved.get("patience") and keeps is None:
         resolved["keep"] = "best"

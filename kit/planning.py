@@ -152,8 +152,8 @@ def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
         KitError: the run was planned otherwise, or its images, or the machine, are others now.
     """
     from kit.training.checkpoints import differences
-    from kit.training.recipe import Recipe
-    from kit.training.summary import taught_hash
+    from kit.training.recipe import Recipe, recipe_hash
+    from kit.training.summary import order_hash, taught_hash
     from kit.training.switches import resolve_switches
 
     saved = run.read_recipe()
@@ -161,15 +161,19 @@ def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
     asked = {name: _as_saved(name, value) for name, value in changes.items() if value is not None}
     if changed := differences({name: saved["recipe"].get(name) for name in asked}, asked):
         raise RunError(f"{run.path} cannot go on with another recipe: {'; '.join(changed)}: train a new run")
-    if recipe.hash() != saved["recipe_hash"]:
+    if recipe_hash(saved["recipe"]) != saved["recipe_hash"]:  # as it was saved: later versions know more fields
         raise RunError(f"{run.path}/recipe.json was changed since the run began: put it back, or train a new run")
     switches = resolve_switches(recipe.precision, recipe.deterministic)
     if changed := differences(saved["resolved"], {**asdict(switches), "cores": saved["resolved"]["cores"]}):
         raise RunError(f"{run.path} cannot go on here: {'; '.join(changed)}")
-    if changed := differences(saved["versions"], _versions(saved["versions"])):
+    changed = differences({"cores": saved["resolved"]["cores"]}, {"cores": switches.cores})
+    if changed := changed + differences(saved["versions"], _versions(saved["versions"])):
         logger.warning("%s; the rest of the run may round otherwise than its beginning", "; ".join(changed))
     competition = saved_competition(saved)
-    images = taught(training_images(saved, competition), competition, recipe)
+    labelled = training_images(saved, competition)
+    if saved["images"].get("order", ordered := order_hash(labelled)) != ordered:
+        raise RunError(f"{run.path} cannot go on: its images stand in another order now, or have other ids; undo that")
+    images = taught(labelled, competition, recipe)
     if taught_hash(images) != saved.get("taught"):
         raise RunError(f"{run.path} cannot go on: its pseudo_labels or its teacher are others now; put them back")
     parts = tuple(run.read_split())
@@ -226,7 +230,8 @@ def plan_refit(run: RunDirectory) -> tuple[Plan, dict[str, Any]]:
     fold = Fold(np.arange(len(images)), none, none)
     parameters, trainable = _check_buildable(recipe, competition)
     test, switches = _labelled_test(competition, [fold]), resolve_switches(recipe.precision, recipe.deterministic)
-    origin = {"run": str(run.path), "score": metrics["score"], "scored_on": metrics["scored_on"]}
+    of_selected = ", selected" if metrics["out_of_fold"]["selected"] else ""
+    origin = {"run": str(run.path), "score": metrics["score"], "scored_on": metrics["scored_on"] + of_selected}
     return Plan(competition, recipe, switches, images, (fold,), (0,), test, parameters, trainable, 1, labelled), origin
 
 
@@ -334,7 +339,7 @@ def _check_buildable(recipe: Recipe, competition: Competition) -> tuple[int, int
     from kit.training.optimizers import build_optimizer
     from kit.training.preparation import growing
 
-    check_weights(recipe.weights, recipe.model)
+    check_weights(recipe.weights, recipe.model, recipe.normalization)
     channels = competition.image_shape[-1]
     size = len(competition.label_values)
     architecture = Architecture(recipe.model, competition.image_shape, size, (1.0,) * channels, (0.0,) * channels)

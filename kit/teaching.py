@@ -52,13 +52,16 @@ def taught(images: Images, competition: Competition, recipe: Recipe) -> Images:
     # What is also in the training set may be held out there.
     sure = sure[~np.isin(row_keys(test.pixels[sure], seed=0), row_keys(images.pixels, seed=0))]
     labels = probabilities[sure].argmax(axis=1)
+    added = hard[labels]
+    if recipe.distill:  # no teacher has seen a test image, so here too its doubts are worth more than its label
+        added = ((1 - recipe.distill_share) * added + recipe.distill_share * probabilities[sure]).astype(np.float32)
     note = f"{len(sure):,} of {len(test):,} test images train too, by the labels that {recipe.pseudo_labels} is sure of"
     return Images(
         pixels=np.concatenate([images.pixels, test.pixels[sure]]),
         ids=np.concatenate([images.ids, np.zeros(len(sure), images.ids.dtype)]),
         labels=np.concatenate([images.labels, labels]),
         notes=(*images.notes, note),
-        targets=np.concatenate([targets, hard[labels]]),
+        targets=np.concatenate([targets, added]),
     )
 
 
@@ -67,10 +70,11 @@ def _out_of_fold(run: RunDirectory, images: Images, competition: Competition) ->
     saved = run.read_recipe()
     if saved["recipe"]["competition"] != competition.spec:
         raise RunError(f"{run.path} is a run of {saved['recipe']['competition']}, expected one of {competition.spec}")
-    from kit.training.summary import images_hash
+    from kit.training.summary import images_hash, order_hash
 
-    if images_hash(images) != saved["images"]["hash"]:
-        raise RunError(f"{run.path} was trained on other images: a teacher must know the same")
+    order = saved["images"].get("order")
+    if images_hash(images) != saved["images"]["hash"] or order not in (None, order_hash(images)):
+        raise RunError(f"{run.path} was trained on other images, or with other ids: a teacher must know the same")
     arrays = run.read_out_of_fold()
     order = np.argsort(arrays["ids"], kind="stable")
     place = np.searchsorted(arrays["ids"][order], images.ids)

@@ -77,6 +77,19 @@ def test_every_model_exports(name: str, tmp_path: Path) -> None:
     contract.exports(name, tmp_path)
 
 
+LIGHTEST = [  # of each family of keras.applications that no other model here stands on
+    *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2S", "InceptionResNetV2", "InceptionV3"),
+    *("MobileNetV2", "MobileNetV3Small", "NASNetMobile", "ResNet50V2", "VGG19", "Xception"),
+]
+
+
+@pytest.mark.parametrize("name", LIGHTEST)
+def test_a_network_of_every_family_trains_and_exports(name: str, tmp_path: Path) -> None:
+    spec = f"backbone({name!r}, size=96, train_blocks=1)"
+    contract.trains_and_is_saved(spec, tmp_path)
+    contract.exports(spec, tmp_path)
+
+
 def test_a_network_inside_of_a_model_is_not_exported_wrongly(tmp_path: Path) -> None:
     """Keras exports its batch normalisation in training mode. resnet50_224 is built flat, and exports above."""
     core = network("ResNet50", 64)

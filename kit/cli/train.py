@@ -80,6 +80,7 @@ def train(
     plateau: Annotated[str | None, typer.Option(help="Such as 'reduce(0.1, patience=4)', of the rate.")] = None,
     snapshots: Annotated[int | None, typer.Option(help="Keep the weights at so many minima of the rate.")] = None,
     average: Annotated[str | None, typer.Option(help="Of the weights: ema(0.999) or swa(0.75).")] = None,
+    tta: Annotated[str | None, typer.Option(help="Predict by the mean over views: flip, or flip('both').")] = None,
     metric: Annotated[str | None, typer.Option(help="Instead of the competition's, such as macro_f1.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Such as 'holdout', 'first_rows(40000)' or 'group_folders'.")
@@ -147,6 +148,7 @@ def train(
         "plateau": plateau,
         "snapshots": snapshots,
         "average": average,
+        "tta": tta,
         "metric": metric,
         "split": split,
     }
@@ -258,7 +260,7 @@ def _print_plan(plan: Plan) -> None:
     _print("parameters", f"{plan.trainable_parameters:,} trainable of {plan.parameters:,}")
     steps = ", ".join(f"{count:,}" for count in sorted(set(plan.steps_per_epoch)))
     of_folds = f" and {len(plan.chosen)} folds" if len(plan.chosen) > 1 else ""
-    _print("steps", f"{steps} an epoch, {plan.steps:,} in {recipe.epochs} epochs{of_folds}")
+    _print("steps", f"{steps} an epoch, {plan.steps:,} in {recipe.planned_epochs} epochs{of_folds}")
     told = [f"{switches.backend} on {switches.device}", switches.precision, f"{switches.cores} cores"]
     told += ["XLA"] * switches.jit_compile + ["deterministic"] * switches.deterministic
     _print("machine", ", ".join(told))
@@ -325,7 +327,7 @@ def _time(seconds: float) -> str:
 
 
 def _print_members(scores: dict[str, Any], metric: Metric, what: str) -> None:
-    """Snapshots or folds one by one, against all together."""
+    """Snapshots, or the models of folds and seeds, one by one against all together."""
     if "members" not in scores:
         return
     members, best = scores["members"], scores["members"]["best"]
@@ -351,7 +353,7 @@ def _print_scores(metrics: dict) -> None:
                 f"({percent(low)} to {percent(high)}), log loss {scores['log_loss']:.4f}, "
                 f"{scores['rows']:,} rows{note}",
             )
-            _print_members(scores, metric, "folds" if "folds" in metrics else "snapshots")
+            _print_members(scores, metric, "models" if "folds" in metrics else "snapshots")
     if metrics.get("fold_deviation") is not None:
         mean, deviation = metric.show(metrics["fold_mean"]), metric.show_spread(metrics["fold_deviation"])
         each = ", ".join(map(metric.show, metrics["fold_scores"]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit.models.catalog import MODELS
+from kit.models.views import VIEWS
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -24,6 +25,7 @@ class Architecture:
     num_classes: int
     scale: tuple[float, ...]
     offset: tuple[float, ...]
+    tta: str = "none"  # spec: the views of an image whose mean answer is the prediction; training knows none
 
 
 def build_classifier(architecture: Architecture, precision: str = "float32") -> Any:
@@ -42,11 +44,17 @@ def build_predictor(architecture: Architecture, classifier: Any) -> Any:
     keep its batch normalisation in training mode.
     """
     import keras
+    from keras import ops
 
     with _dtype_policy("float32"):
         pixels = keras.Input(architecture.image_shape, dtype="uint8", name="pixels")
-        scores = _logits(architecture, keras.ops.cast(pixels, "float32"))
+        views = VIEWS.bind_one(architecture.tta)(ops.cast(pixels, "float32"))
+        # One large batch: the layers, and so the weights, are in the exported file once.
+        scores = _logits(architecture, ops.concatenate(views) if len(views) > 1 else views[0])
         probabilities = keras.layers.Softmax(name="probabilities")(scores)
+        if len(views) > 1:
+            answers = ops.reshape(probabilities, (len(views), -1, architecture.num_classes))
+            probabilities = ops.mean(answers, axis=0)
         predictor = keras.Model(pixels, probabilities, name="predictor")
     predictor.set_weights(classifier.get_weights())
     return predictor

@@ -36,10 +36,12 @@ class Backbone:
     """Says that a model stands on a network of ``keras.applications``, for which there are weights of ImageNet.
 
     name: as Keras spells it, or empty where the model's ``option`` says it.
+    normalization: spec of what its pixels must have gone through; most scale raw ones (0..255) themselves.
     """
 
     name: str = ""
     option: str = ""
+    normalization: str = "none"
 
     def __call__(self, model: F) -> F:
         """Attach this fact to a model function."""

@@ -62,7 +62,7 @@ def resnet50_224(images: Any, num_classes: int, /, train_blocks: int = 0, dropou
 
 
 @MODELS.register
-@Backbone("EfficientNetV2B0")
+@Backbone("EfficientNetV2B0", normalization="standardize")
 @Reference(image_shape=(32, 32, 3), num_classes=100, trainable_parameters=5_986_804)
 def efficientnet_v2_b0(images: Any, num_classes: int, /, train_blocks: int = ALL) -> Any:
     """EfficientNetV2-B0 (arXiv 2104.00298) as the recipe normalises its input, all of it trained; global maxima."""

@@ -23,12 +23,14 @@ import numpy as np
 from kit.errors import RunError
 from kit.training.events import Epoch
 from kit.training.preparation import Training, thaw
+from kit.training.recipe import Recipe
 from kit.training.runs import FoldDirectory, writing
 from kit.training.weights import check_space
 
 logger = logging.getLogger("kit")
 
 SHARE = 0.01  # of the training time that checkpoints may take
+BYTES_A_SECOND = 2e8  # that are written, hashed and synced, until the first checkpoint tells
 KEPT = 2
 
 
@@ -62,11 +64,17 @@ class Checkpoints:
         """``recipe`` is written into each, and must be that of the checkpoint which is restored."""
         self._fold, self._recipe, self._seconds = directory, recipe, seconds
         self._path = directory.checkpoints
-        self._saved, self._took = time.monotonic(), 0.0
+        self._saved = time.monotonic()
+        self._took: float | None = None
 
     def save_if_due(self, training: Training, standing: Standing) -> None:
         """Save, unless it was done a moment ago, or would take too large a part of the time."""
-        if time.monotonic() - self._saved >= max(self._seconds, self._took / SHARE):
+        elapsed = time.monotonic() - self._saved
+        if elapsed < self._seconds:
+            return
+        if self._took is None:
+            self._took = sum(each.nbytes for each in _numbers(training).values()) / BYTES_A_SECOND
+        if elapsed >= self._took / SHARE:
             self.save(training, standing)
 
     def save(self, training: Training, standing: Standing) -> None:
@@ -104,17 +112,20 @@ class Checkpoints:
             Where it stands; at the very start if there is no checkpoint.
 
         Raises:
-            RunError: there are checkpoints, but none is whole; or they are of another recipe.
+            RunError: there are checkpoints, but none is whole; they are of another recipe; or there are none, and this
+                fold was scored when it was ended early.
         """
         found, damaged = self._newest_first(), list[Path]()
         for manifest in found:
             try:
                 values, arrays = _read(manifest)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
                 logger.warning("the checkpoint %s is damaged (%s): trying the one before", manifest, error)
                 damaged.append(manifest)
                 continue
-            if changed := differences(values["recipe"], self._recipe):
+            except OSError as error:  # nothing says that it is damaged
+                raise RunError(f"cannot read {manifest}: {error.strerror or error}") from None
+            if changed := differences(Recipe.from_dict(values["recipe"]).to_dict(), self._recipe):
                 raise RunError(f"{manifest} is a checkpoint of another recipe: {'; '.join(changed)}")
             if values["thawed"]:
                 thaw(training)
@@ -130,6 +141,14 @@ class Checkpoints:
                 f"no checkpoint in {self._path} is whole: put the files back, or remove the directory to train this "
                 "fold anew"
             )
+        if (self._fold.path / "scores.json").is_file():
+            raise RunError(
+                f"{self._path} has no checkpoint of what was trained: put the files back, or train a new run"
+            )
+        if old := self._fold.weights_files():
+            logger.warning("%s has no checkpoint: this training begins again", self._path)
+        for path in old:  # of epochs that come again
+            path.unlink()
         return Standing()
 
     def _put_files(self, arrays: dict[str, np.ndarray]) -> None:
@@ -144,6 +163,8 @@ class Checkpoints:
 
     def _tidy(self) -> None:
         """Remove all but the newest, and what a kill left of others."""
+        for path in self._fold.path.glob(".writing-*"):
+            shutil.rmtree(path, ignore_errors=True)
         kept = {path.stem for path in self._newest_first()[:KEPT]}
         for path in self._path.iterdir():
             if path.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,16 @@ from kit.training.weights import load_classifier
 if TYPE_CHECKING:
     from kit.models.carry import Carried
 
+logger = logging.getLogger("kit")
 
-def check_weights(weights: str, model: str) -> None:
+
+def check_weights(weights: str, model: str, normalization: str) -> None:
     """Refuse weights that are not there, before any data is read.
 
     Args:
         weights: ``random``, ``imagenet``, a weights file, or the directory of a run.
         model: spec of what they are for.
+        normalization: spec; if a run had another, that is told, as its layers expect other numbers.
 
     Raises:
         RecipeError: the model has no ImageNet weights, or the path does not exist.
@@ -38,8 +42,14 @@ def check_weights(weights: str, model: str) -> None:
                 f"weights is {weights!r}, which is not there: expected random, imagenet, a weights file, or the "
                 "directory of a run"
             )
-        if Path(weights).is_dir() and not RunDirectory.open(Path(weights)).trained_folds():
+        if not Path(weights).is_dir():
+            return
+        run = RunDirectory.open(Path(weights))
+        if not run.trained_folds():
             raise RunError(f"the run {weights} has no trained model: choose another for --weights")
+        before = run.read_recipe()["recipe"]["normalization"]
+        if before != normalization:
+            logger.warning("%s learned from pixels by --normalization %s, not %s", weights, before, normalization)
 
 
 @dataclass(frozen=True)

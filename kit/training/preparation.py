@@ -12,6 +12,7 @@ from kit.data.images import Images
 from kit.errors import RecipeError
 from kit.models.build import Architecture, build_classifier
 from kit.models.carry import weighted_layers
+from kit.models.views import count_views
 from kit.training.averaging import AVERAGES, WeightAverage
 from kit.training.batches import steps_per_epoch
 from kit.training.fine_tuning import Origin, carry_weights
@@ -69,7 +70,7 @@ class Training:
     @property
     def prediction_batch(self) -> int:
         """Images to predict at once: what fits into memory for training fits twice for predicting."""
-        return min(2 * self.task.recipe.batch_size, PREDICTION_BATCH)
+        return max(1, min(2 * self.task.recipe.batch_size, PREDICTION_BATCH) // count_views(self.task.recipe.tta))
 
 
 def prepare(images: Images, task: Task, test: Images | None) -> Training:
@@ -90,6 +91,7 @@ def prepare(images: Images, task: Task, test: Images | None) -> Training:
         num_classes=task.num_classes,
         scale=tuple(scale.tolist()),
         offset=tuple(offset.tolist()),
+        tta=recipe.tta,
     )
     built = growing(architecture) if recipe.progressive else architecture
     classifier = build_classifier(built, task.switches.precision)
@@ -123,7 +125,7 @@ def prepare(images: Images, task: Task, test: Images | None) -> Training:
         average=AVERAGES.bind_one(recipe.average)(),
         architecture=architecture,
         origin=origin,
-        snapshot_steps=tuple((lowest_steps(rates)[-recipe.snapshots :] + 1).tolist()) if recipe.snapshots else (),
+        snapshot_steps=_snapshot_steps(rates[: recipe.planned_epochs * steps], lowest_steps(rates), recipe.snapshots),
         frozen=frozen,
     )
     _compile(training)
@@ -134,6 +136,12 @@ def prepare(images: Images, task: Task, test: Images | None) -> Training:
         )
     classifier.compile(jit_compile=task.switches.jit_compile)  # for predict_on_batch
     return training
+
+
+def _snapshot_steps(planned: np.ndarray, lowest: np.ndarray, snapshots: int) -> tuple[int, ...]:
+    """After how many steps: at the last minima of the rate that the training comes to."""
+    ended = lowest[lowest < len(planned)] + 1
+    return tuple(ended[-snapshots:].tolist()) if snapshots else ()
 
 
 def _compile(training: Training) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from kit.data.folds import make_split
 from kit.errors import RecipeError
 from kit.models import MODELS
+from kit.models.views import VIEWS
 from kit.registry import parse_spec, unknown_name
 from kit.scoring.metrics import make_metric
 from kit.training.augment import augmentation
@@ -64,6 +65,7 @@ class Recipe:
     monitor: str = "score"  # what best, plateau and patience go by: the metric's score, accuracy or loss
     plateau: str = "none"  # spec: when the learning rate falls for lack of progress
     patience: int = 0  # epochs without progress after which the training ends, 0 for never
+    tta: str = "none"  # spec: test-time augmentation of what is scored, exported and predicted
     metric: str = "accuracy"  # spec; the competition's, unless chosen otherwise
     seed: int = 0
 
@@ -109,10 +111,11 @@ class Recipe:
         NORMALIZATIONS.bind_one(self.normalization)
         LOSSES.bind_one(self.loss)()
         AVERAGES.bind_one(self.average)()
+        VIEWS.bind_one(self.tta)
         PLATEAUS.bind_one(self.plateau)()
         augmentation(self.augment)
         rates = learning_rates(self.schedule, self.learning_rate, self.epochs, steps_per_epoch=100)
-        minima = len(lowest_steps(rates)) if self.snapshots else 0
+        minima = int((lowest_steps(rates) < 100 * self.planned_epochs).sum()) if self.snapshots else 0
         if (self.keep == "snapshots") != (self.snapshots > 0):
             raise RecipeError(
                 f"keep is {self.keep!r} and snapshots {self.snapshots}: expected both keep 'snapshots' and a number of "
@@ -120,8 +123,8 @@ class Recipe:
             )
         if self.snapshots > minima:
             raise RecipeError(
-                f"snapshots is {self.snapshots}, but the rate has {minima} minima in {self.epochs} epochs: expected as "
-                f"many, as with schedule 'warm_restarts(period={self.epochs / self.snapshots:g})'"
+                f"snapshots is {self.snapshots}, but the rate has {minima} minima in {self.planned_epochs} epochs: "
+                f"expected as many, as with schedule 'warm_restarts(period={self.epochs / self.snapshots:g})'"
             )
 
     @property
@@ -186,10 +189,14 @@ class Recipe:
 
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with any field."""
-        numbers = {field.name: float(getattr(self, field.name)) for field in fields(self) if field.type == "float"}
-        fields_as_read = {**self.to_dict(), **numbers}  # 1 and 1.0 are the same
-        canonical = json.dumps(fields_as_read, sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return recipe_hash(self.to_dict())
+
+
+def recipe_hash(values: Mapping[str, Any]) -> str:
+    """The hash of a recipe as it was saved, perhaps by a version that had fewer fields."""
+    floats = {field.name for field in fields(Recipe) if field.type == "float"}
+    as_read = {name: float(value) if name in floats else value for name, value in values.items()}  # 1 is 1.0
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def model_name(spec: str) -> str:

@@ -30,7 +30,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -233,7 +233,11 @@ class RunDirectory:
         Raises:
             RunError: another process holds it.
         """
-        with (self.path / "lock").open("a+") as file:
+        try:
+            lock = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise RunError(f"cannot write to {self.path}: {error.strerror or error}; make the place writable") from None
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -241,11 +245,13 @@ class RunDirectory:
                 raise RunError(
                     f"process {file.read().strip() or 'unknown'} is training {self.path}: wait for it, or end it"
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            with suppress(OSError):  # on a full disk; the number only tells who it is
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
             yield
-            file.truncate(0)
+            with suppress(OSError):
+                file.truncate(0)
 
     def discard_unless_begun(self) -> None:
         """Leave nothing of a run that was refused before its first step, as for weights that do not fit."""

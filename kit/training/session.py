@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import shlex
+import shutil
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from statistics import median
 from types import FrameType
 
 from kit.data.images import Images
@@ -28,7 +31,7 @@ logger = logging.getLogger("kit")
 def train_run(
     run: RunDirectory, images: Images, tasks: Sequence[Task], listener: Listener, test: Images | None = None
 ) -> None:
-    """Train folds into a run's directory; a listener may end the run early, and what was learned is kept.
+    """Train folds into the directory of a run, which the caller has locked; a listener may end it, and nothing is lost.
 
     Folds that have ended before are left as they are, and one that was interrupted goes on.
 
@@ -36,13 +39,15 @@ def train_run(
         test: the competition's own labelled test images, where there are any.
 
     Raises:
-        RunError: a loss stopped being finite; what was learned before is kept, and the run is marked as failed. Or
-            another process trains this run.
+        RunError: a loss stopped being finite; what was learned before is kept, and the run is marked as failed.
         Interrupted: the listener heard a signal; a checkpoint has been left.
     """
-    with run.locked(), LogFile(run.log_file) as log:
+    with LogFile(run.log_file) as log:
         everyone = Broadcast(listener, log)
         left = [task for task in tasks if not task.directory.is_finished]
+        for task in tasks:
+            if task not in left:  # what a kill left between the scores and the end
+                shutil.rmtree(task.directory.checkpoints, ignore_errors=True)
         try:
             for place, task in enumerate(left):
                 if place and not everyone.keep_going():
@@ -50,7 +55,8 @@ def train_run(
                 steps = steps_per_epoch(len(task.fold.train), task.recipe.batch_size)
                 everyone.fold_started(task.number, len(left) - place - 1, task.recipe.planned_epochs, steps)
                 # Part of a training is better than none, and worse than none beside whole ones.
-                train_fold(images, task, everyone, test, score_partial=not run.trained_folds())
+                others = [fold for fold in run.trained_folds() if fold != task.directory]
+                train_fold(images, task, everyone, test, score_partial=not others)
         except RunError:
             if run.trained_folds():
                 with suppress(RunError):  # what went wrong first is told
@@ -107,21 +113,26 @@ class TimeLimit(Listener):
         """
         Args:
             deadline: of ``time.monotonic()``.
-            rows: that are scored at the end of a fold, or watched.
+            rows: that are scored at the end of a fold, or watched; once for each view and each snapshot.
             batch_size: of the training.
             models: that are exported.
         """
         self._deadline, self._rows, self._batch_size = deadline, rows, batch_size
         self._export = EXPORT_SECONDS * models
-        self._last, self._batch = time.monotonic(), 0.0
+        self._last: float | None = None
+        self._batches: deque[float] = deque(maxlen=25)  # seconds; their median, as a checkpoint may lie between two
+
+    def fold_started(self, fold: int, folds_left: int, epochs: int, steps_per_epoch: int) -> None:
+        self._last = None  # the model is built, and the first step compiles
 
     def batch_ended(self, epoch: int, step: int, loss: float) -> None:
         now = time.monotonic()
-        if step > 1:  # else a validation lies between, or the first step's compiling
-            self._batch = 0.9 * self._batch + 0.1 * (now - self._last) if self._batch else now - self._last
+        if self._last is not None and step > 1:  # else a validation lies between
+            self._batches.append(now - self._last)
         self._last = now
 
     def keep_going(self) -> bool:
         # An image takes less to be answered than to be learned from; twice, as what is watched is scored again.
-        scoring = 2 * self._rows / self._batch_size * self._batch
+        batch = median(self._batches) if self._batches else 0.0
+        scoring = 2 * self._rows / self._batch_size * batch
         return time.monotonic() + scoring + self._export < self._deadline

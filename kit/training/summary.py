@@ -16,6 +16,7 @@ import numpy as np
 
 from kit.data.duplicates import row_keys
 from kit.data.images import Images
+from kit.errors import Interrupted
 from kit.scoring.ensembles import compare_members
 from kit.scoring.metrics import make_metric, score
 from kit.training.events import Epoch, Listener
@@ -40,7 +41,11 @@ def run_context(
         "recipe_hash": recipe.hash(),
         "resolved": asdict(switches),
         "data": str(data.resolve()) if data else None,  # None: the competition needs no files
-        "images": {"rows": len(labelled or images), "hash": images_hash(labelled or images)},
+        "images": {
+            "rows": len(labelled or images),
+            "hash": images_hash(labelled or images),
+            "order": order_hash(labelled or images),
+        },
         "taught": taught_hash(images),
         "versions": {"kit": __version__, "python": platform.python_version(), **versions},
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -52,6 +57,13 @@ def images_hash(images: Images) -> str:
     keys = row_keys(images.pixels, seed=0)
     pairs = np.stack([keys, images.labels.astype("<u8")], axis=1)  # type: ignore[union-attr]
     return hashlib.sha256(pairs[np.lexsort(pairs.T)].tobytes()).hexdigest()[:16]
+
+
+def order_hash(images: Images) -> str:
+    """Tells whether the images also stand in the same rows, under the same ids: what splits and teachers name."""
+    keys = row_keys(images.pixels, seed=0)
+    names = "\n".join(map(str, images.ids.tolist()))
+    return hashlib.sha256(keys.tobytes() + names.encode()).hexdigest()[:16]
 
 
 def taught_hash(images: Images) -> str | None:
@@ -73,7 +85,7 @@ class LogFile(Listener):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._line("ended" if error is None else f"failed: {error!r}")
+        self._line("ended" if error is None else str(error) if kind is Interrupted else f"failed: {error!r}")
         with suppress(OSError):
             self._file.close()
 
@@ -121,7 +133,10 @@ def _mean_score(scores: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _score_mean_on_test(predictions: list[dict[str, np.ndarray]], metric: str) -> dict[str, Any] | None:
-    """What the folds' mean answer scores on the test rows, and each fold alone; None where they tested other rows."""
+    """What the models' mean answer scores on the test rows, as it is predicted, and what each scores alone.
+
+    None where they tested other rows.
+    """
     first = predictions[0]
     if not all(
         "test_ids" in arrays and np.array_equal(arrays["test_ids"], first["test_ids"]) for arrays in predictions
@@ -176,10 +191,7 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
     selected = any(fold["validation"]["selected"] for fold in scores)
     tested = any(fold["test"]["selected"] for fold in scores if "test" in fold)
     fold_scores = [fold["validation"]["score"] for fold in scores]
-    if seeds == folds:  # one fold, trained several times: what one such model scores
-        tests = [fold["test"] for fold in scores if "test" in fold]
-        metrics |= {"test": {**_mean_score(tests), "selected": tested}} if tests else {}
-    elif test := _score_mean_on_test(predictions, metric):
+    if test := _score_mean_on_test(predictions, metric):
         metrics["test"] = {**test, "selected": tested}
     metrics |= {
         "score": total["score"],

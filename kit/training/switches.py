@@ -12,7 +12,7 @@ from pathlib import Path
 from kit.errors import RecipeError
 
 BACKENDS = ("tensorflow", "jax")
-_JAX_FLAG = "--xla_gpu_deterministic_ops"
+_JAX_FLAG = "--xla_gpu_deterministic_ops=true"
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -58,7 +58,7 @@ def resolve_switches(precision: str, deterministic: bool = False) -> Switches:
         precision = "bfloat16" if native else "float32"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if deterministic and (backend, device) == ("jax", "gpu") and _JAX_FLAG not in os.environ.get("XLA_FLAGS", ""):
-        raise RecipeError(f"JAX is deterministic on a GPU only if it starts so: set XLA_FLAGS={_JAX_FLAG}=true")
+        raise RecipeError(f"JAX is deterministic on a GPU only if it starts so: set XLA_FLAGS={_JAX_FLAG}")
     return Switches(backend, device, precision, backend == "jax" or device == "gpu", deterministic, cores)
 
 

@@ -79,7 +79,7 @@ def train_fold(
                 break
             checkpoints.save_if_due(training, standing)
     except RunError:
-        if history:
+        if history and score_partial:
             with suppress(RunError):  # what went wrong first is told
                 _score(training, history, ended=False)
         raise
@@ -156,9 +156,11 @@ def train_epoch(
 
 
 def take_snapshot(training: Training, steps: int) -> None:
-    """Save the weights, if so many steps from the start end in one of the minima that the recipe wants."""
+    """Save the weights, or their average, if so many steps from the start end in a minimum that the recipe wants."""
     wanted = training.snapshot_steps
-    if steps in wanted:
+    if steps not in wanted:
+        return
+    with _averaged(training):
         save_weights(training.classifier, training.task.directory, f"snapshot-{wanted.index(steps) + 1}")
 
 
@@ -183,9 +185,11 @@ def _validated(training: Training, epoch: Epoch) -> Epoch:
         return epoch
     pixels, labels = training.images.pixels[rows], labels_of(training.images)[rows]
     probabilities = predict_probabilities(training.classifier, pixels, True, training.prediction_batch)
+    # With the penalties on weights, as in the training loss and as Keras counts it: what a plateau goes by.
+    penalties = float(sum(float(penalty) for penalty in training.classifier.losses))
     return replace(
         epoch,
-        validation_loss=mean_log_loss(probabilities, labels),
+        validation_loss=mean_log_loss(probabilities, labels) + penalties,
         validation_accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
         validation_score=make_metric(training.task.recipe.metric).compute(probabilities, labels),
     )
@@ -219,9 +223,16 @@ def _score(training: Training, history: list[Epoch], ended: bool) -> dict[str, A
     ended: the training has come to its end, and need not go on.
     """
     task = training.task
-    kept = [which for which in task.recipe.kept if task.directory.weights_file(which).is_file()] or ["last"]
-    predictors = [load_predictor(task.directory, which) for which in kept]
     ended_early = sum(epoch.steps for epoch in history) < task.recipe.planned_epochs * training.steps
+    kept = [which for which in task.recipe.kept if task.directory.weights_file(which).is_file()]
+    if len(kept) < len(task.recipe.kept) and not ended_early:
+        lost = ", ".join(sorted(set(task.recipe.kept) - set(kept)))
+        raise RunError(
+            f"the weights {lost} were removed from {task.directory.path} during the training: go on with --resume, or "
+            "train a new run"
+        )
+    kept = kept or ["last"]
+    predictors = [load_predictor(task.directory, which) for which in kept]
     scores: dict[str, Any] = {
         "ended": ended,
         "epochs": len(history),
@@ -267,7 +278,7 @@ def _had_a_say(part: str, training: Training, chosen: bool) -> bool:
     recipe, fold = training.task.recipe, training.task.fold
     if part == "test" and training.scores_competitions_test:
         return bool(recipe.pseudo_labels)  # they were trained on, though not by their own labels
-    if recipe.distill:  # the teacher has learned the labels of all rows, and tells of them through its own
+    if recipe.distill or recipe.pseudo_labels:  # the teacher has learned the rows' labels, and tells through its own
         return True
     return part == "validation" and chosen and bool(np.isin(fold.validation, fold.watched).any())
 

@@ -12,6 +12,7 @@ import numpy as np
 from kit.data.images import windows
 from kit.errors import RunError
 from kit.models.build import build_classifier, build_predictor
+from kit.training.memory import out_of_memory_told
 from kit.training.runs import FoldDirectory, writing
 
 PREDICTION_BATCH = 256  # images; larger batches fall out of a processor's cache
@@ -82,6 +83,7 @@ def predict_probabilities(
         rows = len(window)
         if rows < batch_size:
             window = np.concatenate([window, np.zeros((batch_size - rows, *window.shape[1:]), np.uint8)])
-        outputs.append(np.asarray(model.predict_on_batch(window))[:rows])
+        with out_of_memory_told(f"answering {batch_size} images at once", "try a smaller --batch-size"):
+            outputs.append(np.asarray(model.predict_on_batch(window))[:rows])
     answers = np.concatenate(outputs)
     return softmax(answers, axis=1) if logits else answers

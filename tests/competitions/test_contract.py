@@ -77,4 +77,9 @@ def test_what_a_recipe_leaves_to_the_caller() -> None:
     assert resolve_recipe(digits, None, {"model": "deeper"}).model == "deeper(momentum=0.9)"
     assert resolve_recipe(digits, None, {"model": "deeper(dropout=0.1)"}).model == "deeper(dropout=0.1)"
     fashion = open_competition("fashion_mnist")
+    for name in (None, "fast"):  # a network scales raw pixels itself
+        changes = {"model": "backbone('MobileNetV2')"}
+        assert resolve_recipe(digits, name, changes).normalization == "none"
+        assert resolve_recipe(digits, name, {**changes, "normalization": "rescale"}).normalization == "rescale"
+    assert resolve_recipe(digits, None, {"model": "efficientnet_v2_b0"}).normalization == "standardize"
     assert resolve_recipe(fashion, "notebook_elastic", {"epochs": 1}).normalization == "none"

@@ -35,7 +35,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "optimizer": "sgd(momentum=0.9)",
         "augment": "cutmix",
         "plateau": "reduce(0.5, patience=1)",
-        "patience": 3,
+        "patience": 2,
+        "epochs": 12,  # it stops before
         "keep": "best",
         "average": "ema(0.9)",
     },
@@ -152,6 +153,7 @@ def test_cut_off_anywhere_it_ends_the_same(name: str, images: Images) -> None:
             train_fold(images, killed, KillAfter(batches))
     train_fold(images, killed, Listener())
     assert_same(result(straight), result(killed))
+    assert (len(straight.directory.read_history()) < straight.recipe.epochs) == (straight.recipe.patience > 0)
     assert not killed.directory.checkpoints.exists()
     assert killed.directory.is_finished
 
@@ -245,6 +247,24 @@ def test_without_a_whole_checkpoint_nothing_is_trained(interrupted: Task, images
     with pytest.raises(RunError, match=r"no checkpoint in run/checkpoints is whole: put the files back, or remove"):
         train_fold(images, interrupted, Listener())
     assert before == {path: path.read_bytes() for path in interrupted.directory.weights_files()}
+
+
+def test_lost_checkpoints_are_told(interrupted: Task, images: Images, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.rmtree(interrupted.directory.checkpoints)
+    train_fold(images, interrupted, StopAfter(3))  # the same from the start on
+    assert "run/checkpoints has no checkpoint: this training begins again" in caplog.text
+    shutil.rmtree(interrupted.directory.checkpoints)
+    with pytest.raises(RunError, match="has no checkpoint of what was trained: put it back, or train a new run"):
+        train_fold(images, interrupted, Listener())  # it was scored: the model is used perhaps
+
+
+def test_a_checkpoint_from_before_a_field_was_there_is_taken(interrupted: Task, straight: Task, images: Images) -> None:
+    for manifest in interrupted.directory.checkpoints.glob("*.json"):
+        saved = json.loads(manifest.read_text())
+        del saved["recipe"]["tta"]
+        manifest.write_text(json.dumps(saved))
+    train_fold(images, interrupted, Listener())
+    assert_same(result(straight), result(interrupted))
 
 
 def test_a_checkpoint_of_another_recipe_is_refused_with_the_difference(interrupted: Task, images: Images) -> None:

@@ -21,7 +21,7 @@ def test_the_hash_changes_with_every_field() -> None:
         "clip_norm": 1.0, "average": "ema", "weights": "random", "frozen_epochs": 2, "fine_tune_rate": 0.5,
         "precision": "float32", "keep": "best", "monitor": "loss", "plateau": "reduce", "patience": 3,
         "deterministic": True, "metric": "log_loss", "seed": 9, "stop_after": 2, "snapshots": 1, "progressive": "14,28",
-        "pseudo_labels": "a.csv", "confidence": 0.5, "distill": "a", "distill_share": 0.25,
+        "pseudo_labels": "a.csv", "confidence": 0.5, "distill": "a", "distill_share": 0.25, "tta": "flip",
     }  # fmt: skip
     assert set(other) == {field.name for field in dataclasses.fields(Recipe)}
     carried = dataclasses.replace(RECIPE, weights="imagenet")  # layers stand still only if they were carried

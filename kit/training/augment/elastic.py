@@ -1,8 +1,8 @@
 """Elastic distortion.
 
 Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks Applied to Visual Document
-Analysis", ICDAR 2003. SciPy's ``gaussian_filter`` and ``map_coordinates`` do the same an image at a time, many
-times slower (bench/augmentation.py); Keras's ``RandomElasticTransform`` is another method: normal instead of
+Analysis", ICDAR 2003. SciPy's ``gaussian_filter`` and ``map_coordinates`` do the same an image at a time, 2.5
+times slower or more (bench/augmentation.py); Keras's ``RandomElasticTransform`` is another method: normal instead of
 uniform fields, with sigma and alpha tied together.
 """
 

@@ -32,6 +32,26 @@ def test_displacement_is_scipys_map_coordinates(shape: tuple[int, int, int], rea
             np.testing.assert_allclose(result[..., channel], expected, atol=0.02)  # of 255, in float32
 
 
+def test_images_are_distorted_as_by_scipy_one_by_one() -> None:
+    import keras
+
+    images = np.random.default_rng(1).uniform(0, 255, (5, 20, 33, 3)).astype(np.float32)
+    stage = augmentation("elastic((30, 60), sigma=4)")
+    received = np.asarray(stage(keras.ops.convert_to_tensor(images), None, keras.random.SeedGenerator(5))[0])
+    seed = keras.random.SeedGenerator(5)  # the same draws again
+    fields = np.asarray(keras.random.uniform((5, 2, 20, 33), -1.0, 1.0, seed=seed))
+    alphas = np.asarray(keras.random.uniform((5, 1, 1, 1), 30.0, 60.0, seed=seed)).ravel()
+    assert len(np.unique(alphas)) == 5
+    rows, columns = np.meshgrid(np.arange(20), np.arange(33), indexing="ij")
+    for image, pair, alpha, result in zip(images, fields, alphas, received, strict=True):
+        down, right = (alpha * gaussian_filter(field, 4, mode="reflect", truncate=4.0) for field in pair)
+        assert np.abs(down - right).max() > 1
+        for channel in range(3):
+            place = [rows + down, columns + right]
+            expected = map_coordinates(image[..., channel], place, order=1, mode="reflect")
+            np.testing.assert_allclose(result[..., channel], expected, atol=0.05)  # of 255, in float32
+
+
 def test_smoothing_keeps_a_constant_field() -> None:
     np.testing.assert_allclose(np.ones(12, np.float32) @ smoothing_matrix(12, 3.0), 1, atol=1e-6)
 

@@ -1,0 +1,120 @@
+"""Reference C's Model S by its notebook's recipe, in kit and in plain Keras: whether they learn the same.
+
+Both are float32, train on the same rows, stop and choose the epoch by the same validation rows, and are scored on the
+official test images. Needs CIFAR-10 in ``KIT_DATA``; with all rows and 40 epochs a training takes an hour.
+
+    python -m bench.plain_keras [--rows 40000] [--epochs 40] [--seeds 0 1] [--save]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.pairs import Report
+
+if TYPE_CHECKING:
+    from kit.data.folds import Fold
+    from kit.data.images import Images
+
+
+def main() -> None:
+    from competitions import named_recipes, open_competition
+    from kit.data.claims import fields_of
+    from kit.data.folds import make_split
+    from kit.training.recipe import Recipe
+
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--rows", type=int, default=40_000, help="to train on, at most so many")
+    options.add_argument("--epochs", type=int, default=40, help="at most; by default 40, as the notebook")
+    options.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="by default 0 1")
+    options.add_argument("--save", action="store_true", help="write bench/results/plain_keras.json")
+    asked = options.parse_args()
+    competition = open_competition("cifar10", None)
+    images, test = competition.load_train(), competition.load_test()
+    fields = fields_of(named_recipes("cifar10"))["model_s"]
+    recipe = Recipe(**{**fields, "competition": "cifar10", "epochs": asked.epochs, "precision": "float32"})
+    (fold,) = make_split(recipe.split).make_folds(images, 0)
+    fold = replace(fold, train=np.random.default_rng(0).permutation(fold.train)[: asked.rows])
+    rows = f"{len(fold.train):,} training, {len(fold.watched):,} validation and {len(test):,} test images of CIFAR-10"
+    report = Report("plain_keras", "model_s by the notebook's recipe", rows)
+    sides = {"kit": _kit, "plain Keras": _plain}
+    table = []
+    for seed in asked.seeds:
+        for name, side in sides.items():
+            started = time.perf_counter()
+            best, epochs, accuracy = side(images, test, fold, replace(recipe, seed=seed))
+            seconds = time.perf_counter() - started
+            table.append([name, seed, epochs, f"{100 * best:.2f}", f"{100 * accuracy:.2f}", f"{seconds:.0f}"])
+            print(*table[-1], flush=True)
+    report.table("epoch of the lowest validation loss", ["by", "seed", "epochs", "validation", "test", "s"], table)
+    report.finish(asked.save)
+
+
+def _kit(images: Images, test: Images, fold: Fold, recipe) -> tuple[float, int, float]:  # type: ignore[no-untyped-def]
+    """Accuracy on the validation rows, epochs until it stopped, accuracy on the test images."""
+    from kit.training.events import Listener
+    from kit.training.preparation import Task
+    from kit.training.runs import FoldDirectory
+    from kit.training.switches import resolve_switches
+    from kit.training.trainer import train_fold
+
+    with tempfile.TemporaryDirectory() as scratch:
+        task = Task(recipe, resolve_switches("float32"), 0, fold, 10, FoldDirectory(Path(scratch)))
+        scores = train_fold(images, task, Listener(), test)
+    assert scores is not None  # noqa: S101  nothing ends it early
+    return scores["validation"]["accuracy"], scores["epochs"], scores["test"]["accuracy"]
+
+
+def _plain(images: Images, test: Images, fold: Fold, recipe) -> tuple[float, int, float]:  # type: ignore[no-untyped-def]
+    """The same, as a notebook writes it."""
+    import keras
+    import tensorflow as tf
+    from keras import layers, regularizers
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(recipe.seed)
+    weak, strong = regularizers.L1L2(1e-5, 1e-4), regularizers.L1L2(1e-3, 1e-2)
+    model = keras.Sequential([keras.Input((32, 32, 3)), layers.Rescaling(1 / 255)])
+    for pair in ((32, 64), (128, 128)):
+        for filters in pair:
+            model.add(layers.Conv2D(filters, 3, activation="relu", kernel_regularizer=weak))
+            model.add(layers.BatchNormalization())
+        model.add(layers.MaxPooling2D())
+    model.add(layers.Flatten())
+    model.add(layers.Dropout(0.5))
+    model.add(layers.Dense(512, activation="relu", kernel_regularizer=strong))
+    model.add(layers.Dense(10, activation="softmax", kernel_regularizer=strong))
+    model.compile(keras.optimizers.RMSprop(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    with tempfile.TemporaryDirectory() as scratch:
+        best = f"{scratch}/best.weights.h5"
+        ended = [
+            keras.callbacks.ReduceLROnPlateau(factor=0.1, patience=4),
+            keras.callbacks.EarlyStopping(patience=8),
+            keras.callbacks.ModelCheckpoint(best, save_best_only=True, save_weights_only=True),
+        ]
+        validation = images.pixels[fold.watched], images.labels[fold.watched]  # type: ignore[index]
+        train = (images.pixels[fold.train], images.labels[fold.train])  # type: ignore[index]
+        # fit would deal the same batches every epoch after set_random_seed.
+        batches = tf.data.Dataset.from_tensor_slices(train).shuffle(len(fold.train), recipe.seed).batch(32)
+        history = model.fit(
+            batches,
+            epochs=recipe.epochs,
+            validation_data=validation,
+            validation_batch_size=256,
+            callbacks=ended,
+            verbose=0,
+        )
+        model.load_weights(best)
+    scores = [model.evaluate(*rows, batch_size=256, verbose=0)[1] for rows in (validation, (test.pixels, test.labels))]
+    return scores[0], len(history.epoch), scores[1]
+
+
+if __name__ == "__main__":
+    main()
