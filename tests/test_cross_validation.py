@@ -401,7 +401,10 @@ def test_a_disk_that_fills_up_at_any_write_loses_nothing(tiny: Competition, monk
     assert failed >= 8
 
 
-def test_a_limit_on_file_sizes_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "seconds", "limit"), [("last.weights.h5", 3600, 1_000_000), ("checkpoints/000000001.npz", 0, 4_000_000)]
+)
+def test_a_limit_on_file_sizes_leaves_what_was_before(file: str, seconds: int, limit: int, tmp_path: Path) -> None:
     code = """
 import resource, signal, sys
 from kit.cli.main import main
@@ -409,11 +412,22 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
 main()
 """
-    words = ["train", "digits", "--model", "brief", "--epochs", "3", "--checkpoint-seconds", "0", "--name", "run"]
-    command = [sys.executable, "-c", code, str(1_000_000), *words]  # the weights fit, the checkpoint does not
+    words = [
+        "train",
+        "digits",
+        "--model",
+        "brief",
+        "--epochs",
+        "2",
+        "--checkpoint-seconds",
+        str(seconds),
+        "--name",
+        "run",
+    ]
+    command = [sys.executable, "-c", code, str(limit), *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("kit: cannot write runs/digits/run/checkpoints/")
+    assert f"kit: cannot write runs/digits/run/{file}: File too large; make the place writable" in done.stderr
     assert "Traceback" not in done.stderr
     done = subprocess.run(
         [sys.executable, "-m", "kit", "train", "--resume", "runs/digits/run"],

@@ -30,7 +30,7 @@ from kit.training.weights import check_space
 logger = logging.getLogger("kit")
 
 SHARE = 0.01  # of the training time that checkpoints may take
-BYTES_A_SECOND = 2e8  # that are written, hashed and synced, until the first checkpoint tells
+LARGE, BYTES_A_SECOND = 1e8, 2e8  # what is larger is taken to be written so fast, until the first checkpoint tells
 KEPT = 2
 
 
@@ -73,7 +73,8 @@ class Checkpoints:
         if elapsed < self._seconds:
             return
         if self._took is None:
-            self._took = sum(each.nbytes for each in _numbers(training).values()) / BYTES_A_SECOND
+            size = sum(array.nbytes for array in _numbers(training).values())
+            self._took = size / BYTES_A_SECOND if size > LARGE else 0.0
         if elapsed >= self._took / SHARE:
             self.save(training, standing)
 

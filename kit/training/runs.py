@@ -317,11 +317,10 @@ def writing(path: Path) -> Iterator[Path]:
         with replacing(path) as scratch:
             yield scratch
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]  # HDF5 says much more
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         mend = "free space there" if full else "make the place writable"
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}; {mend} and start again, or choose another --out"
-        ) from None
+        raise RunError(f"cannot write {path}: {reason}; {mend} and start again, or choose another --out") from None
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

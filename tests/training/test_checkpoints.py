@@ -254,7 +254,7 @@ def test_lost_checkpoints_are_told(interrupted: Task, images: Images, caplog: py
     train_fold(images, interrupted, StopAfter(3))  # the same from the start on
     assert "run/checkpoints has no checkpoint: this training begins again" in caplog.text
     shutil.rmtree(interrupted.directory.checkpoints)
-    with pytest.raises(RunError, match="has no checkpoint of what was trained: put it back, or train a new run"):
+    with pytest.raises(RunError, match="has no checkpoint of what was trained: put the files back"):
         train_fold(images, interrupted, Listener())  # it was scored: the model is used perhaps
 
 
