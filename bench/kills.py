@@ -100,16 +100,21 @@ def _killed(
 ) -> list[list[object]]:
     """Kill a run so many times, unless it ends before, then let it end; a row for each kill.
 
-    A kill may come from when the run is about to begin until twice as much was trained as makes it last for all kills.
+    One in five comes while Python starts, the others after the log says that a fold begins: while its model is
+    built and its checkpoint read, or until twice as much was trained as makes the run last for all kills.
     """
     run = directory / "runs" / words[0] / "killed"
     fell: list[list[object]] = []
     while True:
-        begun = (run / "recipe.json").exists()
+        begun = (run / "recipe.json").exists()  # else there is nothing to go on with: it starts anew
         if not begun and run.exists():
             shutil.rmtree(run)
         process = _start(directory, ["train", "--resume", str(run)] if begun else ["train", *words, "--name", "killed"])
-        wait = moments.uniform(0.9 * starting, starting + max(4.0, 2 * training / kills))
+        started = time.monotonic()
+        wait = moments.uniform(0, starting)
+        if moments.random() < 0.8:
+            _wait_for_more(run / "log.txt", process)
+            wait = moments.uniform(0, max(8.0, 2 * training / kills))
         try:
             if process.wait(wait if len(fell) < kills else None):
                 sys.exit(f"bench: a run that was killed {len(fell)} times did not go on")
@@ -117,7 +122,13 @@ def _killed(
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
-        fell.append([len(fell) + 1, round(wait, 2), _standing(run)])
+        fell.append([len(fell) + 1, f"{time.monotonic() - started:.1f}", _standing(run)])
+
+
+def _wait_for_more(log: Path, process: subprocess.Popen[bytes]) -> None:
+    size = log.stat().st_size if log.exists() else 0
+    while process.poll() is None and (not log.exists() or log.stat().st_size == size):
+        time.sleep(0.02)
 
 
 def _standing(run: Path) -> str:
