@@ -36,7 +36,7 @@ main()
 """
 RUNS = {
     "deeper, elastic, warm restarts": [
-        *("digits", "--epochs", "16", "--augment", "flip|elastic((2, 3), sigma=2)"),
+        *("digits", "--epochs", "48", "--augment", "flip|elastic((2, 3), sigma=2)"),
         *("--schedule", "warm_restarts(0.0001, period=4)"),
     ],
     "model_s, CutMix, plateau, stopping, moving average": [
@@ -44,8 +44,8 @@ RUNS = {
         *("--augment", "flip|cutmix", "--plateau", "reduce(0.5, patience=2)", "--patience", "5"),
         *("--average", "ema(0.99)", "--learning-rate", "0.001"),
     ],
-    "three folds": ["digits", "--epochs", "8", "--folds", "3", "--keep", "best"],
-    "three snapshots": ["digits", "--epochs", "18", "--snapshots", "3"],
+    "three folds": ["digits", "--epochs", "14", "--folds", "3", "--keep", "best"],
+    "three snapshots": ["digits", "--epochs", "48", "--snapshots", "3"],
 }
 
 

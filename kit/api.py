@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import Interrupted, KitError, ModelFileError, RunError
+from kit.errors import Interrupted, KitError, ModelFileError, RecipeError, RunError
 from kit.opening import StrPath, open_for_model, saved_competition, saved_data, training_images
 from kit.planning import Plan, plan_refit, plan_resumption
 from kit.planning import estimate as estimate
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 60.0
 
 _NOTHING_TRAINED = (
-    "the run {} has no scored model: its training was cut off before its end (log.txt and history.csv in it say "
+    "the run {0} has no scored model: its training was cut off before its end (log.txt and history.csv in it say "
     "where); go on with 'kit train --resume {0}', with a --time-limit if time is short"
 )
 
@@ -211,6 +212,8 @@ def _train(
         )
         for number in ready.chosen
     ]
+    if not 0 <= checkpoint_seconds < math.inf:
+        raise RecipeError(f"checkpoint_seconds is {checkpoint_seconds}, expected a number from 0 up")
     listeners = [listener] if listener else []
     if time_limit is not None:
         rows = max(len(fold.validation) + len(fold.test) for fold in ready.folds) + len(ready.test or ())
@@ -225,6 +228,8 @@ def _train(
         if number := signals.signalled():
             raise Interrupted(number, f"the training has ended, without an export: kit export --onnx {run.path}")
         export(run)
+    if number := signals.signalled():
+        raise Interrupted(number, f"{run.path} is trained and exported")
 
 
 def find_learning_rate(
@@ -289,11 +294,13 @@ def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs")
     if keras.backend.backend() != "tensorflow":
         return _export_in_child(run)  # Keras exports ONNX through TensorFlow
     from kit.deploy.export import export_onnx
-    from kit.training.weights import load_predictor
+    from kit.training.weights import check_scored, load_predictor
 
     saved = run.read_recipe()
     competition = saved_competition(saved)
     images = training_images(saved, competition)
+    for fold in run.trained_folds():
+        check_scored(fold)
     exported = [
         export_onnx(load_predictor(fold, which), _model_card(fold, competition, saved), images.pixels, path)
         for fold in run.trained_folds()

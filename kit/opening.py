@@ -92,7 +92,7 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     if resolved.get("patience") and keeps is None:
         resolved["keep"] = "best"
     if changes.get("snapshots"):
-        resolved["keep"] = "snapshots"
+        resolved["keep"] = changes.get("keep", "snapshots")
         if "schedule" not in changes and not str(resolved.get("schedule")).startswith(_CYCLIC):
             epochs = resolved.get("epochs", Recipe.epochs)
             resolved["schedule"] = f"warm_restarts(period={epochs / changes['snapshots']:.17g})"

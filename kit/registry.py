@@ -16,6 +16,7 @@ import ast
 import difflib
 import importlib
 import inspect
+import math
 import pkgutil
 import types
 import typing
@@ -67,10 +68,17 @@ def _stage(node: ast.expr) -> Spec:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         if any(keyword.arg is None for keyword in node.keywords):
             raise ValueError("** in a spec")
-        args = tuple(ast.literal_eval(argument) for argument in node.args)
-        kwargs = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+        args = tuple(_literal(argument) for argument in node.args)
+        kwargs = {str(keyword.arg): _literal(keyword.value) for keyword in node.keywords}
         return Spec(node.func.id, args, kwargs)
     raise ValueError("neither a name nor a call")
+
+
+def _literal(node: ast.expr) -> Any:
+    for each in ast.walk(node):
+        if isinstance(each, ast.Constant) and isinstance(each.value, float) and not math.isfinite(each.value):
+            raise ValueError("a number such as 1e400")
+    return ast.literal_eval(node)
 
 
 def with_options(text: str, **options: Any) -> str:

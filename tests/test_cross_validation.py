@@ -268,11 +268,12 @@ def test_images_in_another_order_are_refused(tiny: Competition) -> None:
         kit.train("tiny", distill=str(teacher.path))
 
 
-def test_a_second_limited_session_is_scored_too(tiny: Competition) -> None:
-    class Stop(kit.api.Listener):
-        def keep_going(self) -> bool:
-            return False
+class Stop(kit.api.Listener):
+    def keep_going(self) -> bool:
+        return False
 
+
+def test_a_second_limited_session_is_scored_too(tiny: Competition) -> None:
     run = kit.train("tiny", epochs=3, listener=Stop())
     first = run.read_metrics()
     kit.api.resume(run, listener=Stop())
@@ -294,6 +295,31 @@ def test_a_signal_after_the_last_batch_ends_before_the_export(tiny: Competition)
     run = RunDirectory(Path("runs/tiny/run"))
     assert run.read_metrics()["status"] == "complete"
     assert kit.api.export(run)
+
+
+def test_weights_that_went_on_since_they_were_scored_are_not_exported(tiny: Competition) -> None:
+    run = kit.train("tiny", epochs=3, listener=Stop())
+
+    class Kill(kit.api.Listener):
+        def epoch_ended(self, epoch: kit.training.events.Epoch) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kit.api.resume(run, listener=Kill())
+    with pytest.raises(kit.KitError, match=r"last.weights.h5 has changed since it was scored, as the training went on"):
+        kit.api.export(run)
+    assert kit.predict(run, out="run.csv").rows == 30  # the file that was exported with its score
+    kit.api.resume(run)
+    assert kit.api.export(run)
+
+
+def test_a_run_that_was_never_scored_says_how_to_go_on(tiny: Competition) -> None:
+    run = kit.train("tiny", epochs=1)
+    (run.path / "scores.json").unlink()
+    (run.path / "model.onnx").unlink()
+    for step in (kit.api.export, lambda run: kit.predict(run, out="run.csv")):
+        with pytest.raises(kit.KitError, match=rf"the run {run.path} has no scored model: .* --resume {run.path}"):
+            step(run)
 
 
 def test_tensorboard_gets_what_the_history_has(tiny: Competition) -> None:

@@ -222,7 +222,7 @@ def _seconds(time: str | None) -> float | None:
     if time is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", time.strip())
-    if not match:
+    if not match or not float(match[1]):
         raise RecipeError(f"--time-limit {time!r}: expected a time such as 8h, 90m or 600s")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 

@@ -113,14 +113,14 @@ class Checkpoints:
             Where it stands; at the very start if there is no checkpoint.
 
         Raises:
-            RunError: there are checkpoints, but none is whole; they are of another recipe; or there are none, and this
-                fold was scored when it was ended early.
+            RunError: there are checkpoints, but none is whole; they are of another recipe; or there are none any more
+                of a training that was scored when it ended early.
         """
         found, damaged = self._newest_first(), list[Path]()
         for manifest in found:
             try:
                 values, arrays = _read(manifest)
-            except (FileNotFoundError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            except (FileNotFoundError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
                 logger.warning("the checkpoint %s is damaged (%s): trying the one before", manifest, error)
                 damaged.append(manifest)
                 continue
@@ -138,11 +138,8 @@ class Checkpoints:
             history = [Epoch(**epoch) for epoch in values["history"]]
             return Standing(history, values["step"], values["loss"], values["accuracy"], values["seconds"])
         if found:
-            raise RunError(
-                f"no checkpoint in {self._path} is whole: put the files back, or remove the directory to train this "
-                "fold anew"
-            )
-        if (self._fold.path / "scores.json").is_file():
+            raise RunError(f"no checkpoint in {self._path} is whole: put the files back, or train a new run")
+        if (self._fold.path / "scores.json").is_file() and self._fold.read_scores().get("checkpoint"):
             raise RunError(
                 f"{self._path} has no checkpoint of what was trained: put the files back, or train a new run"
             )
@@ -220,6 +217,8 @@ def _put(training: Training, arrays: dict[str, np.ndarray], manifest: Path) -> N
 
 def _read(manifest: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     values = json.loads(manifest.read_text(encoding="utf-8"))
+    if lost := {"sha256", "thawed", "recipe", *Standing.__dataclass_fields__} - values.keys():
+        raise ValueError(f"it lacks {', '.join(sorted(lost))}")
     numbers = manifest.with_suffix(".npz")
     if _digest(numbers) != values["sha256"]:
         raise ValueError(f"{numbers.name} has another hash than it says")

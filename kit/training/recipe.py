@@ -121,6 +121,8 @@ class Recipe:
                 f"keep is {self.keep!r} and snapshots {self.snapshots}: expected both keep 'snapshots' and a number of "
                 "them, or neither"
             )
+        if self.snapshots and parse_spec(self.average)[0].name == "swa":
+            raise RecipeError("snapshots and average swa are two ways to use the same weights: leave one of them out")
         if self.snapshots > minima:
             raise RecipeError(
                 f"snapshots is {self.snapshots}, but the rate has {minima} minima in {self.planned_epochs} epochs: "

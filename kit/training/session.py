@@ -83,7 +83,7 @@ class Signals(Listener):
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self._number = number
-        logger.warning("signal %d: ending after this batch with a checkpoint; another one ends at once", number)
+        logger.warning("signal %d: ending as soon as nothing is lost; another one ends at once", number)
         for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
 

@@ -24,7 +24,7 @@ from kit.training.events import Epoch, Listener
 from kit.training.memory import out_of_memory_told
 from kit.training.preparation import Task, Training, labels_of, prepare, set_size, thaw
 from kit.training.recipe import Recipe
-from kit.training.weights import load_predictor, predict_probabilities, save_weights
+from kit.training.weights import load_predictor, predict_probabilities, save_weights, weights_hash
 
 logger = logging.getLogger("kit")
 
@@ -87,6 +87,8 @@ def train_fold(
         return None
     if training.average and training.average.weights() is None:
         logger.warning("the training ended before %s began: the weights are those of the last step", recipe.average)
+    if recipe.snapshots and not any(task.directory.weights_file(which).is_file() for which in recipe.kept):
+        logger.warning("the training ended before its first snapshot: the weights are those of the last step")
     scores = _score(training, history, ended=not ended_by_listener)
     if not ended_by_listener:
         checkpoints.clear()
@@ -238,6 +240,8 @@ def _score(training: Training, history: list[Epoch], ended: bool) -> dict[str, A
         "epochs": len(history),
         "planned_epochs": task.recipe.planned_epochs,
         "kept": kept,
+        "weights_sha256": {which: weights_hash(task.directory, which) for which in kept},
+        "checkpoint": not ended and any(task.directory.checkpoints.glob("*.json")),
         "best_epoch": _best(task, history),
         "trainable_parameters": int(sum(math.prod(w.shape) for w in predictors[0].trainable_weights)),
         "seconds": sum(epoch.seconds for epoch in history),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 from pathlib import Path
@@ -38,6 +39,23 @@ def check_space(path: Path, needed: int) -> None:
             f"cannot write {path}: {free / 1e6:.1f} MB are free, {needed / 1e6:.1f} MB are needed; "
             "free space there or choose another --out"
         )
+
+
+def weights_hash(directory: FoldDirectory, which: str) -> str:
+    with directory.weights_file(which).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_scored(directory: FoldDirectory) -> None:
+    """Refuse weights that are not those of the scores, as after a kill of a training that went on.
+
+    Raises:
+        RunError: so it is.
+    """
+    for which, digest in directory.read_scores().get("weights_sha256", {}).items():
+        path = directory.weights_file(which)
+        if path.is_file() and weights_hash(directory, which) != digest:
+            raise RunError(f"{path} has changed since it was scored, as the training went on: end it with --resume")
 
 
 def load_predictor(directory: FoldDirectory, which: str) -> Any:

@@ -41,13 +41,13 @@ RECIPES: dict[str, dict[str, Any]] = {
         "average": "ema(0.9)",
     },
     "growing images": {"model": "speed_net(widths=(8, 8))", "progressive": "16,28"},
-    "snapshots, mean of weights and balance": {
+    "snapshots, moving average and balance": {
         "model": "brief(momentum=0.8)",
         "optimizer": "muon",
         "keep": "snapshots",
         "snapshots": 2,
         "schedule": "warm_restarts(period=2)",
-        "average": "swa(0.3)",
+        "average": "ema(0.9)",
         "balance": "sampling",
     },
     "two phases, float16": {
@@ -244,7 +244,7 @@ def test_without_a_whole_checkpoint_nothing_is_trained(interrupted: Task, images
     before = {path: path.read_bytes() for path in interrupted.directory.weights_files()}
     for numbers in interrupted.directory.checkpoints.glob("*.npz"):
         numbers.unlink()
-    with pytest.raises(RunError, match=r"no checkpoint in run/checkpoints is whole: put the files back, or remove"):
+    with pytest.raises(RunError, match=r"no checkpoint in run/checkpoints is whole: put the files back, or train"):
         train_fold(images, interrupted, Listener())
     assert before == {path: path.read_bytes() for path in interrupted.directory.weights_files()}
 
