@@ -240,4 +240,4 @@ def _five_classes(classes: Any) -> np.ndarray:
 
 
 def _save_dict(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    np.save(path, arrays, allow_pickle=True)  # type: ignore[arg-type]  # the layout of the competition
+    np.save(path, np.array(arrays, object), allow_pickle=True)  # the layout of the competition

@@ -108,7 +108,7 @@ def audit(train: Images, test: Images | None, class_names: Sequence[str], near: 
         image_shape=_shape(train),
         class_counts=dict(zip(class_names, counts.tolist(), strict=True)),
         empty_classes=tuple(name for name, count in zip(class_names, counts, strict=True) if not count),
-        balance=float(counts.min() / counts.max()),
+        balance=int(np.min(counts)) / int(np.max(counts)),
         channels=_channels(train.pixels),
         constant=_finding(train.ids, _constant(train.pixels)),
         duplicates=_duplicates(groups),

@@ -50,7 +50,7 @@ def duplicate_groups(keys: np.ndarray, links: np.ndarray | None = None) -> np.nd
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    count = int(groups.max()) + 1
+    count = int(np.max(groups)) + 1
     edges = coo_array((np.ones(len(links), bool), (groups[links[:, 0]], groups[links[:, 1]])), shape=(count, count))
     _, component = connected_components(edges, directed=False)
     _, first = np.unique(component, return_index=True)  # of the distinct images, which are in the order of their keys

@@ -282,7 +282,7 @@ def _fill_bins(sizes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     bins = np.zeros(count, np.int64)
     for size in np.unique(sizes)[::-1].tolist():
         same = np.flatnonzero(sizes == size)
-        places = len(same) // count + int(bins.max() - bins.min()) // size + 2  # no bin takes more
+        places = len(same) // count + int(np.ptp(bins)) // size + 2  # no bin takes more
         heights = bins[:, None] + size * np.arange(min(places, len(same)))
         lowest = np.argsort(heights, axis=None, kind="stable")[: len(same)]
         bin_of_group[same] = lowest // heights.shape[1]
@@ -328,11 +328,11 @@ def _deal_column(images: Images, folds: int, seed: int, name: str, links: np.nda
     keys = row_keys(images.pixels, seed)
     groups = duplicate_groups(keys, same_value if links is None else np.concatenate([same_value, links]))
     ranks = _class_ranks(keys, labels)
-    most = min(len(np.unique(groups)), int(np.bincount(ranks).max()))  # scikit-learn wants one class in every fold
+    most = min(len(np.unique(groups)), int(np.max(np.bincount(ranks))))  # scikit-learn wants one class in every fold
     if most < folds:
         raise DataError(
             f"stratified_kfold: column {name!r} makes {len(np.unique(groups))} groups, and the largest class has "
-            f"{np.bincount(ranks).max()} rows, too few for {folds} folds: take at most {most}"
+            f"{np.max(np.bincount(ranks))} rows, too few for {folds} folds: take at most {most}"
         )
     order = np.lexsort((ranks, keys))
     hand = np.empty(len(images), np.int64)

@@ -106,7 +106,7 @@ def _furthest(draws: np.ndarray, original: np.ndarray) -> list[np.ndarray]:
     def distances(image: np.ndarray) -> np.ndarray:
         return ((draws.astype(float) - image) ** 2).reshape(len(draws), -1).sum(axis=1)
 
-    first = draws[distances(original).argmax()]
+    first = draws[np.argmax(distances(original))]
     if np.array_equal(first, original):
         return []
     return [first, draws[np.minimum(distances(original), distances(first)).argmax()]]

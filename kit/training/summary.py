@@ -105,10 +105,10 @@ def _by_repeat(out_of_fold: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]
     """Repeated folds validate a row several times: one set of rows for each time, in the order of the folds."""
     _, row = np.unique(out_of_fold["ids"], return_inverse=True)
     order = np.argsort(row, kind="stable")
-    first = np.searchsorted(row[order], np.arange(row.max() + 1))
+    first = np.searchsorted(row[order], np.arange(np.max(row) + 1))
     repeat = np.empty(len(row), np.int64)
     repeat[order] = np.arange(len(row)) - first[row[order]]
-    return [{name: values[repeat == n] for name, values in out_of_fold.items()} for n in range(repeat.max() + 1)]
+    return [{name: values[repeat == n] for name, values in out_of_fold.items()} for n in range(int(np.max(repeat)) + 1)]
 
 
 def _mean_over_repeats(repeats: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
