@@ -31,8 +31,8 @@ check: $(INSTALLED)
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
 test: check
-	$(BIN)/python -m pytest -n 2
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m backend
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal -m backend
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow

@@ -47,6 +47,8 @@ def parse_spec(text: str) -> tuple[Spec, ...]:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         return tuple(_stage(node) for node in _stages(tree))
+    except OverflowError:
+        raise RecipeError(f"the spec {text!r} has an infinite number: expected finite ones") from None
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise RecipeError(
             f"cannot read the spec {text!r}: expected names with literal options joined by |, words among them in "
@@ -77,7 +79,7 @@ def _stage(node: ast.expr) -> Spec:
 def _literal(node: ast.expr) -> Any:
     for each in ast.walk(node):
         if isinstance(each, ast.Constant) and isinstance(each.value, float) and not math.isfinite(each.value):
-            raise ValueError("a number such as 1e400")
+            raise OverflowError
     return ast.literal_eval(node)
 
 

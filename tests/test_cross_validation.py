@@ -60,7 +60,7 @@ def test_labels_of_out_of_fold_rows_change_nothing_in_the_model(tiny: Competitio
     from kit.training.preparation import Task
     from kit.training.trainer import train_fold
 
-    plan = plan_training("tiny", folds=2, epochs=4, **rule)
+    plan = plan_training("tiny", folds=2, epochs=3, **rule)
     fold, answers = plan.folds[0], []
     for shift in (0, 1):
         labels = plan.images.labels.copy()  # type: ignore[union-attr]
@@ -306,7 +306,7 @@ def test_weights_that_went_on_since_they_were_scored_are_not_exported(tiny: Comp
 
     with pytest.raises(KeyboardInterrupt):
         kit.api.resume(run, listener=Kill())
-    with pytest.raises(kit.KitError, match=r"last.weights.h5 has changed since it was scored, as the training went on"):
+    with pytest.raises(kit.KitError, match=r"last.weights.h5 is not what was scored: the training went on"):
         kit.api.export(run)
     assert kit.predict(run, out="run.csv").rows == 30  # the file that was exported with its score
     kit.api.resume(run)
@@ -423,8 +423,8 @@ def test_a_disk_that_fills_up_at_any_write_loses_nothing(tiny: Competition, monk
         if run.path.exists():  # else it was refused before its first step
             kit.api.resume(run)
             assert run.read_metrics()["validation"] == straight.read_metrics()["validation"]
-        number += 1
-    assert failed >= 8
+        number += 2
+    assert failed >= 4
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def resolve_switches(precision: str, deterministic: bool = False) -> Switches:
     ``deeper``, ``model_s`` and VGGs 1.35 to 1.5 times as fast), else float32; XLA on a GPU, but not on a CPU, where
     it was slower or much slower. GPUs follow the rule unmeasured.
 
-    ``deterministic`` is for where a model does not repeat bit for bit as it is, such as on a GPU: bench/repeats.py
-    tells where.
+    ``deterministic`` is for where a model does not repeat bit for bit as it is, such as on a GPU. On a CPU, all of
+    bench/repeats.py's models did without.
 
     Raises:
         RecipeError: Keras runs on a backend that kit is not tested on; or JAX was started on a GPU without the flag

@@ -55,7 +55,9 @@ def check_scored(directory: FoldDirectory) -> None:
     for which, digest in directory.read_scores().get("weights_sha256", {}).items():
         path = directory.weights_file(which)
         if path.is_file() and weights_hash(directory, which) != digest:
-            raise RunError(f"{path} has changed since it was scored, as the training went on: end it with --resume")
+            raise RunError(
+                f"{path} is not what was scored: the training went on since, or the file is damaged; end it by --resume"
+            )
 
 
 def load_predictor(directory: FoldDirectory, which: str) -> Any:
