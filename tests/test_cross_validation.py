@@ -180,7 +180,8 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> FoldDirectory:
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+    "number",
+    [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGKILL, signal.SIGINT))],
 )
 def test_a_run_that_was_ended_by_a_signal_goes_on_to_the_same_end(
     tmp_path: Path, number: int, straight: FoldDirectory
@@ -423,7 +424,7 @@ def test_a_disk_that_fills_up_at_any_write_loses_nothing(tiny: Competition, monk
         if run.path.exists():  # else it was refused before its first step
             kit.api.resume(run)
             assert run.read_metrics()["validation"] == straight.read_metrics()["validation"]
-        number += 2
+        number += 3
     assert failed >= 4
 
 
