@@ -166,8 +166,8 @@ def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
     switches = resolve_switches(recipe.precision, recipe.deterministic)
     if changed := differences(saved["resolved"], {**asdict(switches), "cores": saved["resolved"]["cores"]}):
         raise RunError(f"{run.path} cannot go on here: {'; '.join(changed)}")
-    changed = differences({"cores": saved["resolved"]["cores"]}, {"cores": switches.cores})
-    if changed := changed + differences(saved["versions"], _versions(saved["versions"])):
+    before = {**saved["versions"], "cores": saved["resolved"]["cores"]}
+    if changed := differences(before, {**_versions(saved["versions"]), "cores": switches.cores}):
         logger.warning("%s; the rest of the run may round otherwise than its beginning", "; ".join(changed))
     competition = saved_competition(saved)
     labelled = training_images(saved, competition)

@@ -34,7 +34,7 @@ def taught(images: Images, competition: Competition, recipe: Recipe) -> Images:
     targets = hard[images.labels]
     if recipe.distill:
         soft = _out_of_fold(RunDirectory.open(Path(recipe.distill)), images, competition)
-        targets = ((1 - recipe.distill_share) * targets + recipe.distill_share * soft).astype(np.float32)
+        targets = _softened(targets, soft, recipe.distill_share)
     if not recipe.pseudo_labels:
         return replace(images, targets=targets)
     test = competition.load_test()
@@ -54,7 +54,7 @@ def taught(images: Images, competition: Competition, recipe: Recipe) -> Images:
     labels = probabilities[sure].argmax(axis=1)
     added = hard[labels]
     if recipe.distill:  # no teacher has seen a test image, so here too its doubts are worth more than its label
-        added = ((1 - recipe.distill_share) * added + recipe.distill_share * probabilities[sure]).astype(np.float32)
+        added = _softened(added, probabilities[sure], recipe.distill_share)
     note = f"{len(sure):,} of {len(test):,} test images train too, by the labels that {recipe.pseudo_labels} is sure of"
     return Images(
         pixels=np.concatenate([images.pixels, test.pixels[sure]]),
@@ -63,6 +63,10 @@ def taught(images: Images, competition: Competition, recipe: Recipe) -> Images:
         notes=(*images.notes, note),
         targets=np.concatenate([targets, added]),
     )
+
+
+def _softened(hard: np.ndarray, soft: np.ndarray, share: float) -> np.ndarray:
+    return ((1 - share) * hard + share * soft).astype(np.float32)
 
 
 def _out_of_fold(run: RunDirectory, images: Images, competition: Competition) -> np.ndarray:

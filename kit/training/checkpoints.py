@@ -6,7 +6,6 @@ their hash, which makes them count. Both are synced and renamed into place, and 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from kit.errors import RunError
+from kit.files import file_hash
 from kit.training.events import Epoch
 from kit.training.preparation import Training, thaw
 from kit.training.recipe import Recipe
@@ -99,7 +99,7 @@ class Checkpoints:
         check_space(numbers, sum(array.nbytes for array in arrays.values()))
         with writing(numbers) as scratch:
             np.savez(scratch, **arrays)  # type: ignore[arg-type]
-            digest = _digest(scratch)
+            digest = file_hash(scratch)
         manifest = {"sha256": digest, "thawed": _is_thawed(training), "recipe": self._recipe, **asdict(standing)}
         with writing(numbers.with_suffix(".json")) as scratch:
             scratch.write_text(json.dumps(manifest), encoding="utf-8")
@@ -220,12 +220,7 @@ def _read(manifest: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if lost := {"sha256", "thawed", "recipe", *Standing.__dataclass_fields__} - values.keys():
         raise ValueError(f"it lacks {', '.join(sorted(lost))}")
     numbers = manifest.with_suffix(".npz")
-    if _digest(numbers) != values["sha256"]:
+    if file_hash(numbers) != values["sha256"]:
         raise ValueError(f"{numbers.name} has another hash than it says")
     with np.load(numbers, allow_pickle=False) as arrays:
         return values, dict(arrays)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,6 +15,7 @@ import numpy as np
 from kit.data.duplicates import row_keys
 from kit.data.images import Images
 from kit.errors import Interrupted, RunError
+from kit.files import file_hash
 from kit.scoring.ensembles import compare_members
 from kit.scoring.metrics import make_metric, mean_log_loss, score
 from kit.training.batches import epoch_batches
@@ -24,7 +25,7 @@ from kit.training.events import Epoch, Listener
 from kit.training.memory import out_of_memory_told
 from kit.training.preparation import Task, Training, labels_of, prepare, set_size, thaw
 from kit.training.recipe import Recipe
-from kit.training.weights import load_predictor, predict_probabilities, save_weights, weights_hash
+from kit.training.weights import load_predictor, predict_probabilities, save_weights
 
 logger = logging.getLogger("kit")
 
@@ -240,7 +241,7 @@ def _score(training: Training, history: list[Epoch], ended: bool) -> dict[str, A
         "epochs": len(history),
         "planned_epochs": task.recipe.planned_epochs,
         "kept": kept,
-        "weights_sha256": {which: weights_hash(task.directory, which) for which in kept},
+        "weights_sha256": {which: file_hash(task.directory.weights_file(which)) for which in kept},
         "checkpoint": not ended and any(task.directory.checkpoints.glob("*.json")),
         "best_epoch": _best(task, history),
         "trainable_parameters": int(sum(math.prod(w.shape) for w in predictors[0].trainable_weights)),

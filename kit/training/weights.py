@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shutil
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from kit.data.images import windows
 from kit.errors import RunError
+from kit.files import file_hash
 from kit.models.build import build_classifier, build_predictor
 from kit.training.memory import out_of_memory_told
 from kit.training.runs import FoldDirectory, writing
@@ -41,11 +41,6 @@ def check_space(path: Path, needed: int) -> None:
         )
 
 
-def weights_hash(directory: FoldDirectory, which: str) -> str:
-    with directory.weights_file(which).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def check_scored(directory: FoldDirectory) -> None:
     """Refuse weights that are not those of the scores, as after a kill of a training that went on.
 
@@ -54,7 +49,7 @@ def check_scored(directory: FoldDirectory) -> None:
     """
     for which, digest in directory.read_scores().get("weights_sha256", {}).items():
         path = directory.weights_file(which)
-        if path.is_file() and weights_hash(directory, which) != digest:
+        if path.is_file() and file_hash(path) != digest:
             raise RunError(
                 f"{path} is not what was scored: the training went on since, or the file is damaged; end it by --resume"
             )
