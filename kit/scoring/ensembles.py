@@ -7,24 +7,56 @@ from typing import Any
 
 import numpy as np
 
+from kit.errors import RecipeError
+from kit.registry import unknown_name
 from kit.scoring.metrics import make_metric, score
 
+MEANS = ("arithmetic", "geometric", "vote")
+LEAST = 1e-12  # a probability whose logarithm is taken
 
-def majority_vote(members: Sequence[np.ndarray]) -> np.ndarray:
-    """The class that most members find likeliest; of those with as many votes, the one of the highest mean probability.
+
+def blend(
+    members: Sequence[np.ndarray], weights: Sequence[float] | None = None, mean: str = "arithmetic"
+) -> np.ndarray:
+    """Several models' probabilities as one model's.
 
     Args:
-        members: float (rows, classes) probabilities each.
+        members: float (rows, classes) each.
+        weights: one a member, from 0 up; equal by default.
+        mean: ``arithmetic``; ``geometric``, the normalised product; or ``vote``, the weighted share of the members
+            that find a class likeliest, where of two with the same share the one of the higher mean comes first.
 
     Returns:
-        int64 (rows,).
+        float32 (rows, classes), rows sum to one.
     """
-    mean = np.mean(members, axis=0)
-    votes = np.zeros_like(mean)
-    for member in members:
-        votes[np.arange(len(mean)), member.argmax(axis=1)] += 1
-    winners: np.ndarray = np.where(votes == votes.max(axis=1, keepdims=True), mean, -1.0).argmax(axis=1)
-    return winners
+    share = np.full(len(members), 1 / len(members)) if weights is None else np.asarray(weights, float) / sum(weights)
+    if mean == "geometric":
+        total = sum(w * np.log(np.maximum(member, LEAST)) for w, member in zip(share, members, strict=True))
+        total = np.exp(total - np.max(total, axis=1, keepdims=True))
+        return (total / total.sum(axis=1, keepdims=True)).astype(np.float32)
+    total = sum(np.float32(w) * member for w, member in zip(share, members, strict=True))
+    if mean == "vote":
+        votes = np.zeros_like(total)
+        for weight, member in zip(share, members, strict=True):
+            votes[np.arange(len(votes)), member.argmax(axis=1)] += weight
+        return (votes + np.float32(1e-4) * total) / np.float32(1 + 1e-4)
+    return total.astype(np.float32)
+
+
+def check_blend(mean: str, weights: Sequence[float] | None, members: int) -> None:
+    """Refuse a mean that does not exist, and weights that are no weights of so many members.
+
+    Raises:
+        RecipeError: so it is.
+    """
+    if mean not in MEANS:
+        raise RecipeError(unknown_name("mean", mean, MEANS))
+    if weights is None:
+        return
+    if len(weights) != members:
+        raise RecipeError(f"--weights has {len(weights)} numbers for {members} members, expected one each")
+    if not all(0 <= weight < np.inf for weight in weights) or not sum(weights) > 0:
+        raise RecipeError(f"--weights are {', '.join(map(str, weights))}, expected numbers from 0 up, one above 0")
 
 
 def compare_members(members: Sequence[np.ndarray], labels: np.ndarray, metric: str) -> dict[str, Any]:
@@ -39,5 +71,5 @@ def compare_members(members: Sequence[np.ndarray], labels: np.ndarray, metric: s
     return {
         "scores": [one["score"] for one in each],
         "best": max(range(len(each)), key=lambda number: key(each[number]["score"])),
-        "vote_accuracy": float((majority_vote(members) == labels).mean()),
+        "vote_accuracy": float((blend(members, mean="vote").argmax(axis=1) == labels).mean()),
     }
