@@ -1,6 +1,6 @@
 """How fast image files become one array.
 
-`kit.data.readers.pictures.write_pictures` on 50,000 small PNG files, from a directory and from a `.zip`, against a
+`kit.data.readers.many_pictures.write_pictures` on 50,000 small PNG files, from a directory and from a `.zip`, against a
 bare thread pool with Pillow that keeps the pixels in memory. kit also hashes every file, turns pictures upright,
 checks what they claim, and writes the array. Bound: at least 0.9 times the images per second, from a directory.
 All files lie in the page cache after the warm-up. `KIT_DATA` with `cifar10_folders` in it is used, else random images.
@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from bench.pairs import Report, Side, interleave, parser
-from kit.data.readers.pictures import write_pictures
+from kit.data.readers.many_pictures import write_pictures
 from kit.data.readers.trees import open_tree
 
 IMAGES = 50_000

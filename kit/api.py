@@ -194,7 +194,7 @@ def _train(
     tensorboard: bool,
     started: float,
 ) -> None:
-    from kit.models.views import count_views
+    from kit.models.views import view_axes
     from kit.training.preparation import Task
     from kit.training.session import TimeLimit, signals_heard, train_run
     from kit.training.tensorboard import TensorBoard
@@ -217,7 +217,7 @@ def _train(
     listeners = [listener] if listener else []
     if time_limit is not None:
         rows = max(len(fold.validation) + len(fold.test) for fold in ready.folds) + len(ready.test or ())
-        answers = rows * len(ready.recipe.kept) * count_views(ready.recipe.tta)
+        answers = rows * len(ready.recipe.kept) * len(view_axes(ready.recipe.tta))
         models = len(tasks) * len(ready.recipe.kept)
         listeners.append(TimeLimit(started + time_limit, answers, ready.recipe.batch_size, models))
     if tensorboard:

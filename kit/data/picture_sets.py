@@ -14,7 +14,7 @@ import numpy as np
 from kit.data.cache import cached_tree
 from kit.data.images import Images
 from kit.data.progress import tell_progress
-from kit.data.readers.pictures import write_pictures
+from kit.data.readers.many_pictures import write_pictures
 from kit.data.readers.trees import Tree
 from kit.errors import DataError
 

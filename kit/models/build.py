@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit.models.catalog import MODELS
-from kit.models.views import VIEWS
+from kit.models.views import view_axes
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -48,7 +48,8 @@ def build_predictor(architecture: Architecture, classifier: Any) -> Any:
 
     with _dtype_policy("float32"):
         pixels = keras.Input(architecture.image_shape, dtype="uint8", name="pixels")
-        views = VIEWS.bind_one(architecture.tta)(ops.cast(pixels, "float32"))
+        image = ops.cast(pixels, "float32")
+        views = [ops.flip(image, axes) if axes else image for axes in view_axes(architecture.tta)]
         # One large batch: the layers, and so the weights, are in the exported file once.
         scores = _logits(architecture, ops.concatenate(views) if len(views) > 1 else views[0])
         probabilities = keras.layers.Softmax(name="probabilities")(scores)

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from kit.registry import Registry
 
+Axes = tuple[int, ...]
+"""Of (batch, height, width, channels): those along which a view is mirrored. The image as it is has none."""
+
 VIEWS = Registry("test-time augmentation")
-"""Functions (pixels, /) -> views, each float (batch, height, width, channels), the image as it is among them."""
+"""Functions (options) -> the axes of each view, the image as it is among them."""
 
 
 @VIEWS.register
-def none(pixels: Any, /) -> list[Any]:
+def none() -> list[Axes]:
     """The image as it is."""
-    return [pixels]
+    return [()]
 
 
 @VIEWS.register
-def flip(pixels: Any, /, axis: Literal["horizontal", "vertical", "both"] = "horizontal") -> list[Any]:
+def flip(axis: Literal["horizontal", "vertical", "both"] = "horizontal") -> list[Axes]:
     """The image and its mirror image; three mirror images along both axes."""
-    from keras import ops
-
-    views = [pixels]
-    for dimension in {"horizontal": [2], "vertical": [1], "both": [1, 2]}[axis]:
-        views += [ops.flip(view, dimension) for view in views]
-    return views
+    return {"horizontal": [(), (2,)], "vertical": [(), (1,)], "both": [(), (2,), (1,), (1, 2)]}[axis]
 
 
-def count_views(spec: str) -> int:
-    """How many views a test-time augmentation has."""
-    return len(VIEWS.bind_one(spec)(np.zeros((1, 1, 1, 1), np.float32)))
+def view_axes(spec: str) -> list[Axes]:
+    """The views of a test-time augmentation."""
+    axes: list[Axes] = VIEWS.bind_one(spec)()
+    return axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kit.scoring.ensembles import blend
+from kit.scoring.ensembles import LEAST
 from kit.scoring.metrics import mean_log_loss
 
 _NESTED_FOLDS = 5
@@ -28,8 +28,10 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities at a temperature: float (rows, classes), proportional to ``p ** (1 / temperature)``."""
-    return blend([probabilities.astype(np.float64) ** (1 / temperature)], None, "geometric")
+    """Probabilities at a temperature: float32 (rows, classes), proportional to ``p ** (1 / temperature)``."""
+    scores = np.log(np.maximum(probabilities.astype(np.float64), LEAST)) / temperature
+    odds = np.exp(scores - np.max(scores, axis=1, keepdims=True))
+    return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def judge_temperature(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

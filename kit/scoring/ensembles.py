@@ -29,18 +29,20 @@ def blend(
     Returns:
         float32 (rows, classes), rows sum to one.
     """
-    share = np.full(len(members), 1 / len(members)) if weights is None else np.asarray(weights, float) / sum(weights)
+    given = np.ones(len(members)) if weights is None else np.asarray(weights)
+    share = (given / given.sum()).astype(np.float32)
+    stacked = np.stack(members).astype(np.float32)
     if mean == "geometric":
-        total = sum(w * np.log(np.maximum(member, LEAST)) for w, member in zip(share, members, strict=True))
-        total = np.exp(total - np.max(total, axis=1, keepdims=True))
-        return (total / total.sum(axis=1, keepdims=True)).astype(np.float32)
-    total = sum(np.float32(w) * member for w, member in zip(share, members, strict=True))
+        scores = np.tensordot(share, np.log(np.maximum(stacked, LEAST)), 1)
+        odds = np.exp(scores - np.max(scores, axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+    total = np.tensordot(share, stacked, 1)
     if mean == "vote":
         votes = np.zeros_like(total)
-        for weight, member in zip(share, members, strict=True):
+        for weight, member in zip(share, stacked, strict=True):
             votes[np.arange(len(votes)), member.argmax(axis=1)] += weight
         return (votes + np.float32(1e-4) * total) / np.float32(1 + 1e-4)
-    return total.astype(np.float32)
+    return total
 
 
 def check_blend(mean: str, weights: Sequence[float] | None, members: int) -> None:

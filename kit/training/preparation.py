@@ -12,7 +12,7 @@ from kit.data.images import Images
 from kit.errors import RecipeError
 from kit.models.build import Architecture, build_classifier
 from kit.models.carry import weighted_layers
-from kit.models.views import count_views
+from kit.models.views import view_axes
 from kit.training.averaging import AVERAGES, WeightAverage
 from kit.training.batches import steps_per_epoch
 from kit.training.fine_tuning import Origin, carry_weights
@@ -70,7 +70,7 @@ class Training:
     @property
     def prediction_batch(self) -> int:
         """Images to predict at once: what fits into memory for training fits twice for predicting."""
-        return max(1, min(2 * self.task.recipe.batch_size, PREDICTION_BATCH) // count_views(self.task.recipe.tta))
+        return max(1, min(2 * self.task.recipe.batch_size, PREDICTION_BATCH) // len(view_axes(self.task.recipe.tta)))
 
 
 def prepare(images: Images, task: Task, test: Images | None) -> Training:

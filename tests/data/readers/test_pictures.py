@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kit.data.readers import pictures
-from kit.data.readers.pictures import decode, write_pictures
+from kit.data.readers.many_pictures import write_pictures
+from kit.data.readers.pictures import decode
 from kit.data.readers.trees import open_tree
 from kit.errors import DataError
 from tests.data.readers.conftest import on_linux, python
