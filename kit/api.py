@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import subprocess
-import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import Interrupted, KitError, ModelFileError, RecipeError, RunError
-from kit.opening import StrPath, open_for_model, saved_competition, saved_data, training_images
+from kit.blending import blend as blend
+from kit.errors import Interrupted, KitError, RecipeError
+from kit.exporting import export as export
+from kit.opening import StrPath, open_run, saved_competition, training_images
 from kit.planning import Plan, plan_refit, plan_resumption
 from kit.planning import estimate as estimate
 from kit.planning import plan_training as plan
+from kit.predicting import predict as predict
 from kit.training.events import Broadcast, Listener
-from kit.training.runs import FoldDirectory, RunDirectory, newest_run
-from kit.version import __version__
+from kit.training.runs import RunDirectory
 
 if TYPE_CHECKING:
-    from kit.data.images import Competition
-    from kit.deploy.export import Exported
     from kit.training.lr_find import RangeTest
 
 CHECKPOINT_SECONDS = 60.0
-
-_NOTHING_TRAINED = (
-    "the run {0} has no scored model: its training was cut off before its end (log.txt and history.csv in it say "
-    "where); go on with 'kit train --resume {0}', with a --time-limit if time is short"
-)
 
 
 def train(
@@ -130,7 +119,7 @@ def resume(
         KitError: the recipe, the images or the machine are others now; or no checkpoint is whole.
     """
     started = time.monotonic()
-    run = _open_run(run, Path("runs"))
+    run = open_run(run, Path("runs"))
     _train(run, plan_resumption(run, changes), listener, time_limit, checkpoint_seconds, tensorboard, started)
     return run
 
@@ -159,7 +148,7 @@ def refit(
     from kit.training.recipe import model_name
 
     started = time.monotonic()
-    ready, origin = plan_refit(_open_run(run, Path("runs")))
+    ready, origin = plan_refit(open_run(run, Path("runs")))
     new = RunDirectory.create(Path(out), ready.competition.name, f"{model_name(ready.recipe.model)}-refit", name)
     with _discarded_unless_begun(new):
         _write_plan(new, ready, "every row", {"refit_of": origin})
@@ -276,162 +265,12 @@ def find_learning_rate(
     return found
 
 
-def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs") -> list[Exported]:
-    """Write each trained model of a run as an ONNX file, checked against the trained model on real images.
-
-    Args:
-        run: a run, or its path; by default the newest one in ``runs``.
-
-    Returns:
-        One entry a model: a fold, or each of its snapshots.
-
-    Raises:
-        KitError: the run is incomplete, its images are gone, or an exported model would differ from the trained one.
-    """
-    import keras
-
-    run = _open_run(run, Path(runs))
-    if keras.backend.backend() != "tensorflow":
-        return _export_in_child(run)  # Keras exports ONNX through TensorFlow
-    from kit.deploy.export import export_onnx
-    from kit.training.weights import check_scored, load_predictor
-
-    saved = run.read_recipe()
-    competition = saved_competition(saved)
-    images = training_images(saved, competition)
-    for fold in run.trained_folds():
-        check_scored(fold)
-    exported = [
-        export_onnx(load_predictor(fold, which), _model_card(fold, competition, saved), images.pixels, path)
-        for fold in run.trained_folds()
-        for which, path in fold.model_files.items()
-    ]
-    if not exported:
-        raise RunError(_NOTHING_TRAINED.format(run.path))
-    return exported
-
-
-def _model_card(fold: FoldDirectory, competition: Competition, saved: dict[str, Any]) -> Any:
-    from kit.deploy.model_file import ModelCard
-
-    validation = fold.read_scores().get("validation")
-    return ModelCard(
-        competition=competition.spec,
-        class_names=competition.class_names,
-        label_values=competition.label_values,
-        input_shape=competition.image_shape,
-        input_dtype="uint8",
-        id_column=competition.id_column,
-        target_column=competition.target_column,
-        recipe_hash=saved["recipe_hash"],
-        kit_version=__version__,
-        metric=saved["recipe"]["metric"],
-        score=validation and validation["score"],
-        selected=bool(validation and validation["selected"]),
-    )
-
-
-def _export_in_child(run: RunDirectory) -> list[Exported]:
-    """Export in a process of its own, so that this one need not load TensorFlow.
-
-    ``-P`` keeps the working directory off its path: a user's random.py is not Python's.
-    """
-    from kit.deploy.export import Exported
-
-    command = [sys.executable, "-P", "-m", "kit", "export", str(run.path), "--json"]
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if finished.returncode:
-        reason = (finished.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("kit: ")
-        raise ModelFileError(f"the run {run.path} could not be exported: {reason}")
-    answer = finished.stdout[finished.stdout.rindex("[\n") :]  # after what a download may have printed
-    return [Exported(**{**values, "path": Path(values["path"])}) for values in json.loads(answer)]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What ``predict`` wrote."""
-
-    path: Path
-    rows: int
-    label_counts: Counter[str]
-    models: tuple[Path, ...]
-    provider: str
-
-
-def predict(
-    *models: RunDirectory | StrPath,
-    out: StrPath,
-    data: StrPath | None = None,
-    provider: str = "auto",
-    probabilities: bool = False,
-    runs: StrPath = "runs",
-) -> Prediction:
-    """Predict the competition's test images and write a submission that was checked.
-
-    Args:
-        models: runs or ONNX files, whose probabilities are averaged; by default the newest run in ``runs``.
-        out: the CSV; replaced only by a complete and valid one.
-        data: directory with the competition's files; by default the one that the first run was trained from,
-            else ``KIT_DATA``, else ``data``.
-        provider: ``auto``, ``cpu`` or ``cuda``.
-        probabilities: write a column a class, named like the label, instead of what the competition asks for.
-
-    Raises:
-        KitError: something that the caller can mend; nothing was written then.
-    """
-    from kit.deploy.model_file import load_model
-    from kit.deploy.predict import predict_probabilities
-    from kit.deploy.submission import expected_probabilities, expected_submission, write_submission
-
-    sources = [_run_or_file(source) for source in models] or [newest_run(Path(runs))]
-    files = [file for source in sources for file in _model_files(source)]
-    loaded = [load_model(file, provider) for file in files]
-    directory = Path(data) if data is not None else None
-    if directory is None and isinstance(sources[0], RunDirectory):
-        directory = saved_data(sources[0].read_recipe(), "name their directory with --data")
-    card = loaded[0].card
-    competition = open_for_model(card, directory)
-    images = competition.load_test()
-    header = (competition.id_column, competition.target_column)
-    if probabilities:
-        expected = expected_probabilities(competition.id_column, images.ids, card.label_values)
-    else:
-        expected = expected_submission(header, images.ids, card.label_values, competition.sample_submission)
-    counts = write_submission(Path(out), images.ids, predict_probabilities(loaded, images.pixels), expected)
-    return Prediction(Path(out), len(images), counts, tuple(files), loaded[0].provider)
-
-
-def _run_or_file(source: RunDirectory | StrPath) -> RunDirectory | Path:
-    if isinstance(source, RunDirectory):
-        return source
-    return RunDirectory.open(Path(source)) if Path(source).is_dir() else Path(source)
-
-
-def _model_files(source: RunDirectory | Path) -> list[Path]:
-    if isinstance(source, Path):
-        return [source]
-    folds = source.trained_folds()
-    if not folds:
-        raise RunError(_NOTHING_TRAINED.format(source.path))
-    files = [path for fold in folds for path in fold.model_files.values()]
-    if not all(path.is_file() for path in files):
-        _export_in_child(source)
-    return files
-
-
 def report(run: RunDirectory | StrPath | None = None, out: StrPath | None = None, *, runs: StrPath = "runs") -> Path:
     """Write a run as one self-contained HTML page, by default ``report.html`` in the run itself."""
     from kit.report.page import write_report
 
-    run = _open_run(run, Path(runs))
+    run = open_run(run, Path(runs))
     saved = run.read_recipe()
     competition = saved_competition(saved)
     images = training_images(saved, competition)
     return write_report(run, competition, images, Path(out) if out else run.path / "report.html")
-
-
-def _open_run(run: RunDirectory | StrPath | None, runs: Path) -> RunDirectory:
-    if run is None:
-        return newest_run(runs)
-    return run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))

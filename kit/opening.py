@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from competitions import open_competition
 from kit.errors import DataError, RecipeError, RunError
+from kit.training.runs import RunDirectory, newest_run
 
 if TYPE_CHECKING:
     from kit.data.images import Competition, Images
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from kit.training.recipe import Recipe
 
 StrPath = str | os.PathLike[str]
+NOTHING_TRAINED = (
+    "the run {0} has no scored model: its training was cut off before its end (log.txt and history.csv in it say "
+    "where); go on with 'kit train --resume {0}', with a --time-limit if time is short"
+)
 _CYCLIC = ("warm_restarts", "triangular")
 
 
@@ -148,3 +153,10 @@ def saved_data(saved: dict[str, Any], fix: str) -> Path | None:
     if not os.environ.get("KIT_DATA"):
         raise DataError(f"this run was trained on the files in {saved['data']}, which is gone: {fix}")
     return None
+
+
+def open_run(run: RunDirectory | StrPath | None, runs: Path) -> RunDirectory:
+    """A run by its path; None is the newest finished one in ``runs``."""
+    if run is None:
+        return newest_run(runs)
+    return run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import inspect
 import math
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kit.cli.format import print_json, print_table
-from kit.cli.options import Json
-
-DEFAULT_RUNS = Path("runs")
+from kit.cli.options import DEFAULT_RUNS, Json, Runs
 
 
 def runs(
     competition: Annotated[str | None, typer.Argument(help="Only runs of this competition.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = DEFAULT_RUNS,
+    runs: Runs = DEFAULT_RUNS,
     as_json: Json = False,
 ) -> None:
     """List runs, best first within each competition, by its metric on validated rows."""

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from kit.cli import data, deploy, listings, lr_find, recipes, report, train
+from kit.cli import blend, data, doctor, export, listings, lr_find, predict, recipes, report, train
 from kit.version import __version__
 
 app = typer.Typer(
@@ -42,8 +42,9 @@ def root(
 
 app.command("train", cls=train.TrainCommand)(train.train)
 app.command("lr-find")(lr_find.lr_find)
-app.command("export")(deploy.export)
-app.command("predict")(deploy.predict)
+app.command("export")(export.export)
+app.command("predict", cls=predict.PredictCommand)(predict.predict)
+app.command("blend")(blend.blend)
 app.command("report")(report.report)
 app.command("score")(data.score)
 app.command("folds")(data.folds)
@@ -53,6 +54,7 @@ app.command("competitions")(listings.competitions)
 app.command("recipes")(recipes.recipes)
 app.command("new")(listings.new)
 app.command("models")(listings.models)
+app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 
 

@@ -6,7 +6,8 @@ Nothing here imports Keras or TensorFlow.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+import os
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ import numpy as np
 from kit.data.images import LabelValue
 from kit.errors import ModelFileError
 
-PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}  # fastest first
+PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+AUTOMATIC = ("cuda", "cpu")  # fastest first; TensorRT builds for minutes, OpenVINO may round to 16 bits: by name only
+_PACKAGES = {"openvino": "onnxruntime-openvino"}  # where it is not onnxruntime-gpu
 
 
 @dataclass(frozen=True)
@@ -34,19 +42,22 @@ class ModelCard:
     metric: str
     score: float | None  # by the metric on the validation rows, None if there were none
     selected: bool  # the rows of the score had a say in the training
+    tta: str = "none"  # spec of the views whose mean answer the file gives
+    temperature: float = 1.0  # by which the file makes its probabilities less sure
 
     def to_metadata(self) -> dict[str, str]:
         return {name: json.dumps(value) for name, value in asdict(self).items()}
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str], path: Path) -> ModelCard:
-        missing = [field.name for field in fields(cls) if field.name not in metadata]
+        known = [field.name for field in fields(cls) if field.default is MISSING or field.name in metadata]
+        missing = [name for name in known if name not in metadata]
         if missing:
             raise ModelFileError(
                 f"{path} was not exported by kit: its metadata lacks {', '.join(missing)}; use kit export"
             )
         try:
-            values = {field.name: json.loads(metadata[field.name]) for field in fields(cls)}
+            values = {name: json.loads(metadata[name]) for name in known}
         except ValueError:
             values = {}
         lists, texts = ("class_names", "label_values", "input_shape"), ("competition", "id_column", "target_column")
@@ -66,7 +77,7 @@ class Model:
 
     path: Path
     card: ModelCard
-    provider: str  # cuda or cpu
+    provider: str  # a key of PROVIDERS
     session: Any
 
     @property
@@ -76,16 +87,38 @@ class Model:
         return shape[-1] if shape and isinstance(shape[-1], int) else None
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 (batch, height, width, channels) -> float32 (batch, classes)."""
-        return self.session.run(None, {self.session.get_inputs()[0].name: pixels})[0]
+        """uint8 (batch, height, width, channels) -> float32 (batch, classes).
+
+        Raises:
+            ModelFileError: the provider fails, as when its memory is full.
+        """
+        try:
+            if self.provider in ("cuda", "tensorrt"):
+                return self._bound(pixels, "cuda")
+            return self.session.run(None, {self.session.get_inputs()[0].name: pixels})[0]
+        except Exception as error:  # noqa: BLE001  onnxruntime raises one class per status, of no common base
+            raise ModelFileError(
+                f"{self.path} failed on {len(pixels)} images on {self.provider}: {str(error).splitlines()[0][:300]}; "
+                "try a smaller --batch-size or --provider cpu"
+            ) from None
+
+    def _bound(self, pixels: np.ndarray, device: str) -> np.ndarray:
+        """With input and output bound: each crosses between the memories once, and no buffer is allocated anew."""
+        binding = self.session.io_binding()
+        binding.bind_cpu_input(self.session.get_inputs()[0].name, pixels)
+        binding.bind_output(self.session.get_outputs()[0].name, device)
+        self.session.run_with_iobinding(binding)
+        return binding.copy_outputs_to_cpu()[0]
 
 
-def load_model(path: Path, provider: str = "auto") -> Model:
+def load_model(path: Path, provider: str = "auto", threads: int | None = None) -> Model:
     """Load a model file.
 
     Args:
         path: an ONNX file that ``kit export`` wrote.
-        provider: ``auto`` takes the fastest that works here; ``cuda`` or ``cpu`` takes that one or fails.
+        provider: ``auto`` takes the fastest that works here; ``cuda``, ``tensorrt``, ``openvino`` or ``cpu`` takes
+            that one or fails.
+        threads: of the processor; by default as many as this process may use cores.
 
     Raises:
         ModelFileError: the file is missing, unreadable, damaged or not kit's, or the provider does not work here.
@@ -100,24 +133,36 @@ def load_model(path: Path, provider: str = "auto") -> Model:
         ) from None
     if provider not in ("auto", *PROVIDERS):
         raise ModelFileError(f"unknown provider {provider!r}: choose one of auto, {', '.join(PROVIDERS)}")
-    name, session = _open_session(path, provider)
+    name, session = _open_session(path, provider, threads or _threads())
     return Model(path, ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, path), name, session)
 
 
-def _open_session(path: Path, provider: str) -> tuple[str, Any]:
+def usable_cores() -> int:
+    """How many cores this process may use, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _threads() -> int:
+    """None said, onnxruntime takes a thread a core of the whole machine, whatever part of it this process has."""
+    return 0 if usable_cores() == os.cpu_count() else usable_cores()
+
+
+def _open_session(path: Path, provider: str, threads: int) -> tuple[str, Any]:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)  # its warnings speak of graph internals
     installed = onnxruntime.get_available_providers()
-    wanted = [provider] if provider != "auto" else [name for name, full in PROVIDERS.items() if full in installed]
+    wanted = [provider] if provider != "auto" else [name for name in AUTOMATIC if PROVIDERS[name] in installed]
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
     for name in wanted:
         if PROVIDERS[name] not in installed:
             raise ModelFileError(
                 f"provider {name!r} is not in this onnxruntime (it has {', '.join(installed)}): "
-                "install onnxruntime-gpu instead of onnxruntime, or use --provider auto"
+                f"install {_PACKAGES.get(name, 'onnxruntime-gpu')} instead of onnxruntime, or use --provider auto"
             )
         try:
-            session = onnxruntime.InferenceSession(path, providers=[PROVIDERS[name]])
+            session = onnxruntime.InferenceSession(path, settings, providers=[PROVIDERS[name]])
         except Exception as error:  # noqa: BLE001  onnxruntime raises one class per status, of no common base
             raise ModelFileError(f"{path} is not a model that can be loaded: {str(error).splitlines()[0]}") from None
         if session.get_providers()[0] == PROVIDERS[name]:  # onnxruntime falls back to the CPU without a word

@@ -1,41 +1,111 @@
-"""Images through one or several exported models, in bounded memory."""
+"""Images through one or several exported models, in bounded memory; reading goes on while models answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 
-from kit.data.images import windows
+from kit.data.inputs import ImageSource
 from kit.deploy.model_file import Model
 from kit.errors import ModelFileError
+from kit.models.views import view_axes
+from kit.scoring.ensembles import blend
 
 BATCH_SIZE = 256  # larger batches fall out of the processor's cache and were slower
+_AHEAD = 4  # batches that are read while one is answered
 
 
-def predict_probabilities(models: Sequence[Model], pixels: np.ndarray) -> np.ndarray:
-    """The mean of the models' class probabilities.
+@dataclass(frozen=True)
+class Ensemble:
+    """Models whose answers become one.
 
-    Args:
-        models: models of the same competition and labels.
-        pixels: uint8 (rows, height, width, channels); a memory map is read window by window.
+    members: each is the mean of its models, such as the folds of a run.
+    weights: one a member, from 0 up; None counts all the same.
+    mean: of the members, as in :func:`kit.scoring.ensembles.blend`.
+    tta: spec of the views of an image whose mean answer counts, beside those that a model file has itself.
+    """
 
-    Returns:
-        float32 (rows, classes).
+    members: tuple[tuple[Model, ...], ...]
+    weights: tuple[float, ...] | None = None
+    mean: str = "arithmetic"
+    tta: str = "none"
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        return tuple(model for member in self.members for model in member)
+
+    def answer(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 (batch, height, width, channels) -> float32 (batch, classes)."""
+        total: np.ndarray | None = None
+        views = view_axes(self.tta)
+        for axes in views:
+            view = np.ascontiguousarray(np.flip(pixels, axes)) if axes else pixels
+            answers = self._answer_to_view(view)
+            total = answers if total is None else total + answers
+        return total / np.float32(len(views)) if len(views) > 1 else total  # type: ignore[return-value, operator]
+
+    def _answer_to_view(self, pixels: np.ndarray) -> np.ndarray:
+        answers = [_mean([model.probabilities(pixels) for model in member]) for member in self.members]
+        return answers[0] if len(answers) == 1 else blend(answers, self.weights, self.mean)
+
+
+def _mean(answers: Sequence[np.ndarray]) -> np.ndarray:
+    return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
+
+
+def predict_windows(ensemble: Ensemble, source: ImageSource, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
+    """Answers to the images of a source, in their order.
+
+    Yields:
+        float32 (rows, classes), a batch at a time.
 
     Raises:
         ModelFileError: the models do not belong together, or the images do not fit them.
+        DataError: an image cannot be read.
     """
-    check_models(models, pixels.shape[1:])
-    total = np.zeros((len(pixels), len(models[0].card.label_values)), np.float32)
-    start = 0
-    for window in windows(pixels, BATCH_SIZE):
-        part = total[start : start + len(window)]
-        for model in models:
-            part += model.probabilities(window)
-        start += len(window)
-    total /= len(models)
-    return total
+    check_models(ensemble.models, source.image_shape)
+    for window in _read_ahead(source.read(batch_size)):
+        yield ensemble.answer(window)
+
+
+def _read_ahead(windows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same windows, in memory, some of them read before they are asked for, by a thread of their own."""
+    waiting: queue.Queue[np.ndarray | BaseException | None] = queue.Queue(_AHEAD)
+    stop = threading.Event()
+
+    def read() -> None:
+        last: BaseException | None = None
+        try:
+            for window in windows:
+                copied = np.array(window)  # a map is read here, and not while a model waits for it
+                while not stop.is_set():
+                    with suppress(queue.Full):
+                        waiting.put(copied, timeout=0.1)
+                        break
+                if stop.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001  told by the thread that waits
+            last = error
+        while not stop.is_set():
+            with suppress(queue.Full):
+                waiting.put(last, timeout=0.1)
+                return
+
+    reader = threading.Thread(target=read, name="read-ahead", daemon=True)
+    reader.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        reader.join()
 
 
 def check_models(models: Sequence[Model], image_shape: tuple[int, ...]) -> None:

@@ -7,12 +7,13 @@ import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kit.data.images import LabelValue, TextFile, decode_labels
+from kit.data.images import LabelValue, TextFile
 from kit.data.sample import is_fraction
 from kit.errors import SubmissionError
 from kit.files import replacing
@@ -76,37 +77,56 @@ def expected_probabilities(id_column: str, ids: np.ndarray, label_values: Sequen
     return Expected((id_column, *labels), frozenset(map(str, ids.tolist())), labels, True)
 
 
-def write_submission(path: Path, ids: np.ndarray, probabilities: np.ndarray, expected: Expected) -> Counter[str]:
+def write_submission(
+    path: Path, ids: np.ndarray, answers: Iterable[np.ndarray], expected: Expected
+) -> tuple[Counter[str], float]:
     """Write what was expected; the file takes its place only after it was read back and found valid.
 
     Args:
         path: where the CSV goes.
         ids: (rows,) as the competition gave them.
-        probabilities: float (rows, classes), in the order of ``expected.labels``.
+        answers: float (some rows, classes) probabilities, window by window, in the order of ``expected.labels``.
 
     Returns:
-        How often each label is the most probable one.
+        How often each label is the most probable one, and the mean of the largest probabilities.
 
     Raises:
         SubmissionError: the result would not score, or cannot be written; ``path`` is as it was.
     """
-    chosen = list(map(str, decode_labels(probabilities.argmax(axis=1), expected.labels)))
-    columns = [chosen]
-    if expected.wants_probabilities:
-        asked = probabilities[:, expected.classes_asked_for].T.astype(np.float64)
-        columns = [[f"{value:.8g}" for value in column.tolist()] for column in asked]
+    labels = np.array(expected.labels, object)
+    counts, certainty, start = np.zeros(len(labels), np.int64), 0.0, 0
+    with writing_table(path) as scratch:
+        with scratch.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(expected.header)
+            for window in answers:
+                best = window.argmax(axis=1)
+                counts += np.bincount(best, minlength=len(labels))
+                certainty += float(window.max(axis=1).sum())
+                columns = [labels[best].tolist()]
+                if expected.wants_probabilities:
+                    asked = window[:, expected.classes_asked_for].T.astype(np.float64)
+                    columns = [[f"{value:.8g}" for value in column.tolist()] for column in asked]
+                writer.writerows(zip(ids[start : start + len(window)].tolist(), *columns, strict=True))
+                start += len(window)
+        validate_submission(scratch, expected, path)
+    return Counter(dict(zip(expected.labels, counts.tolist(), strict=True))), certainty / max(start, 1)
+
+
+@contextmanager
+def writing_table(path: Path) -> Iterator[Path]:
+    """:func:`kit.files.replacing` for what ``--out`` names.
+
+    Raises:
+        SubmissionError: the file cannot be written; what was there still is.
+    """
     try:
         if path.is_dir():
             raise SubmissionError(f"--out {path} is a directory: name a CSV file in it")
         with replacing(path) as scratch:
-            with scratch.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(expected.header)
-                writer.writerows(zip(ids.tolist(), *columns, strict=True))
-            validate_submission(scratch, expected, path)
+            yield scratch
     except OSError as error:
         raise SubmissionError(f"cannot write {path}: {error.strerror or error}") from None
-    return Counter(chosen)
 
 
 def validate_submission(path: Path, expected: Expected, name: Path | None = None) -> None:

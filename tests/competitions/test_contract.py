@@ -48,7 +48,7 @@ def test_a_competition_keeps_its_promises(title: str, tmp_path: Path) -> None:
     expected = expected_submission(header, test.ids, competition.label_values, competition.sample_submission)
     classes = len(competition.label_values)
     probabilities = np.random.default_rng(0).dirichlet(np.ones(classes), len(test)).astype(np.float32)
-    write_submission(Path("run.csv"), test.ids, probabilities, expected)
+    write_submission(Path("run.csv"), test.ids, [probabilities], expected)
     assert len(Path("run.csv").read_text().splitlines()) == 1 + len(test)
 
 

@@ -5,8 +5,10 @@ import numpy as np
 import onnx
 import pytest
 
-from kit.deploy.model_file import load_model
-from kit.deploy.predict import predict_probabilities
+from kit.data.images import Images
+from kit.data.inputs import ImageSource
+from kit.deploy.model_file import Model, load_model
+from kit.deploy.predict import Ensemble, predict_windows
 from kit.errors import ModelFileError
 
 
@@ -27,6 +29,12 @@ def edited(file: Path, name: str, **metadata: str) -> Path:
 
 def pixels(rows: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (rows, 28, 28, 1), np.uint8)
+
+
+def predict_probabilities(models: list[Model], images: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    source = ImageSource.of(Images(images, np.arange(len(images))))
+    answers = predict_windows(Ensemble(tuple((model,) for model in models)), source, batch_size)
+    return np.concatenate([np.empty((0, 10), np.float32), *answers])
 
 
 def test_any_number_of_rows_and_a_memory_map(file: Path) -> None:
@@ -103,7 +111,9 @@ def test_providers(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
     assert load_model(file, "cpu").provider == "cpu"
-    with pytest.raises(ModelFileError, match="unknown provider 'gpu': choose one of auto, cuda, cpu"):
+    with pytest.raises(
+        ModelFileError, match="unknown provider 'gpu': choose one of auto, cuda, tensorrt, openvino, cpu"
+    ):
         load_model(file, "gpu")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         with pytest.raises(ModelFileError, match="provider 'cuda' is not in this onnxruntime .* --provider auto"):
@@ -117,7 +127,9 @@ def test_an_installed_provider_that_does_not_start(file: Path, monkeypatch: pyte
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
     real = onnxruntime.InferenceSession
-    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, providers: real(path, providers=both[1:]))
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda path, settings, providers: real(path, settings, providers=both[1:])
+    )
     assert load_model(file, "auto").provider == "cpu"
     with pytest.raises(ModelFileError, match="provider 'cuda' is installed but does not start on this machine"):
         load_model(file, "cuda")

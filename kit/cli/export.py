@@ -1,4 +1,4 @@
-"""kit export, kit predict"""
+"""kit export"""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from kit.cli.format import print_json
-
-DEFAULT_RUNS = Path("runs")
+from kit.cli.options import DEFAULT_RUNS
 
 
 def export(
@@ -38,26 +37,3 @@ def export(
         )
     which = [str(run)] if run else ["--runs", str(runs)] if runs != DEFAULT_RUNS else []
     typer.echo(f"next  {shlex.join(['kit', 'predict', *which, '--out', 'submissions/run.csv'])}")
-
-
-def predict(
-    models: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Runs or ONNX files, each model counting the same; by default the newest finished run."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="The CSV to write.")] = Path("submissions/run.csv"),
-    data: Annotated[Path | None, typer.Option(help="Directory with the competition's files.")] = None,
-    provider: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="A column a class, whatever the competition asks for.")
-    ] = False,
-    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = DEFAULT_RUNS,
-) -> None:
-    """Predict the test images and write a submission that was checked. Several models, or folds, are averaged."""
-    from kit import api
-
-    done = api.predict(*(models or ()), out=out, data=data, provider=provider, probabilities=probabilities, runs=runs)
-    averaged = f", mean of {len(done.models)} models" if len(done.models) > 1 else ""
-    typer.echo(f"model   {done.models[0]}{averaged} on {done.provider}")
-    typer.echo(f"labels  {', '.join(f'{label}: {count:,}' for label, count in sorted(done.label_counts.items()))}")
-    typer.echo(f"valid   {done.rows:,} rows in {done.path}")

@@ -1,0 +1,110 @@
+"""What several runs know together, and how sure they may be: judged on rows that none of them has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kit.members import Member, common_held_out_rows, open_members
+from kit.opening import StrPath
+from kit.training.runs import RunDirectory
+
+
+def blend(*sources: RunDirectory | StrPath, mean: str = "arithmetic", runs: StrPath = "runs") -> dict[str, Any]:
+    """Compare runs with what they would be worth together, on the rows that all of them held out.
+
+    Args:
+        sources: two runs or more, trained on the same images.
+        mean: ``arithmetic``, ``geometric`` or ``vote``.
+
+    Returns:
+        ``rows``, ``metric``; ``members``, each with its ``run``, ``score``, ``accuracy``, ``log_loss`` and ``weight``;
+        ``equal`` and ``fitted``, the scores of the blend with equal weights, and with weights that were fitted to
+        other rows than those they are scored on; ``gain``, of accuracy by the fitted ones, with ``gain_interval``;
+        ``error_correlation``, a row a member.
+
+    Raises:
+        KitError: fewer than two runs, or runs that have no held-out rows in common.
+    """
+    from kit.errors import RunError
+    from kit.scoring.blending import error_correlation, fit_weights, judge_weights
+    from kit.scoring.ensembles import check_blend
+    from kit.scoring.metrics import score
+
+    if len(sources) < 2:
+        raise RunError(f"received {len(sources)} runs to blend, expected two or more: name them")
+    check_blend(mean, None, len(sources))
+    members = open_members(sources, Path(runs))
+    rows = common_held_out_rows(members)
+    judged = judge_weights(rows.answers, rows.labels, rows.metric, mean)
+    weights = fit_weights(rows.answers, rows.labels, mean)
+    each = [score(answers, rows.labels, rows.metric) for answers in rows.answers]
+    return {
+        "rows": len(rows.labels),
+        "metric": rows.metric,
+        "mean": mean,
+        "members": [
+            {"run": member.name, **one, "weight": float(weight)}
+            for member, one, weight in zip(members, each, weights, strict=True)
+        ],
+        **asdict(judged),
+        "error_correlation": error_correlation(rows.answers, rows.labels).tolist(),
+    }
+
+
+def out_of_fold_weights(members: Sequence[Member], mean: str) -> tuple[tuple[float, ...] | None, dict[str, Any]]:
+    """Weights that were fitted to the rows that all members held out, and what they are worth on other rows.
+
+    They have the lowest log loss, which may cost accuracy, as when the best members are too modest. So None, which is
+    equal weights, where fitted ones are no better by the competition's metric.
+    """
+    from kit.scoring.blending import fit_weights, judge_weights
+    from kit.scoring.metrics import make_metric
+
+    rows = common_held_out_rows(members)
+    judged = judge_weights(rows.answers, rows.labels, rows.metric, mean)
+    key = make_metric(rows.metric).key
+    told = {**asdict(judged), "rows": len(rows.labels), "metric": rows.metric}
+    if key(judged.fitted["score"]) <= key(judged.equal["score"]):
+        return None, told
+    return tuple(map(float, fit_weights(rows.answers, rows.labels, mean))), told
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A run's temperature, and the log loss before and after, each row by a temperature from other rows."""
+
+    run: str
+    temperature: float
+    log_loss_before: float
+    log_loss_after: float
+    rows: int
+
+
+def calibrate(member: Member) -> Calibrated:
+    """Fit a temperature on the rows that a run held out, and store it in its model files.
+
+    Raises:
+        RunError: it is no run, or held no rows out.
+        ModelFileError: a file cannot be changed.
+    """
+    from kit.deploy.graphs import set_temperature
+    from kit.errors import ModelFileError
+    from kit.scoring.calibration import fit_temperature, tempered_by_others
+    from kit.scoring.metrics import make_metric, mean_log_loss
+
+    rows = common_held_out_rows([member], as_deployed=False)
+    (answers,) = rows.answers
+    temperature = fit_temperature(answers, rows.labels)
+    judged = tempered_by_others(answers, rows.labels)
+    metric = make_metric(rows.metric)  # what the files say of themselves changes with it, or not
+    figure = metric.compute(judged, rows.labels) if metric.needs_probabilities else None
+    try:
+        for file in member.files:
+            set_temperature(file, temperature, figure)
+    except OSError as error:
+        raise ModelFileError(f"cannot write {file}: {error.strerror or error}; mend that and try again") from None
+    before, after = (mean_log_loss(each, rows.labels) for each in (answers, judged))
+    return Calibrated(member.name, temperature, before, after, len(rows.labels))

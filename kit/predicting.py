@@ -1,0 +1,232 @@
+"""From models and images to a submission that was checked, or to whatever else was asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit.errors import ModelFileError, SubmissionError
+from kit.members import Member, open_members
+from kit.opening import StrPath, open_for_model, saved_data
+from kit.training.runs import RunDirectory
+
+if TYPE_CHECKING:
+    from kit.data.images import LabelValue
+    from kit.data.inputs import ImageSource
+    from kit.deploy.model_file import Model, ModelCard
+    from kit.deploy.predict import Ensemble
+    from kit.deploy.submission import Expected
+
+SHOWN = 5  # labels of one picture
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What ``predict`` wrote, and by what.
+
+    path: None where one picture was predicted, and nothing written.
+    label_counts: how often each label is the most probable one; empty for tables of the likeliest labels.
+    likeliest: of one picture: labels and their probabilities, the highest first.
+    settings: provider, batch size and how it was found, threads.
+    blend: weights and what they are worth, temperatures; what of it there is.
+    """
+
+    path: Path | None
+    rows: int
+    models: tuple[Path, ...]
+    provider: str
+    label_counts: Counter[str] = field(default_factory=Counter)
+    likeliest: tuple[tuple[LabelValue, float], ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    blend: dict[str, Any] = field(default_factory=dict)
+
+
+def predict(
+    *models: RunDirectory | StrPath,
+    out: StrPath | None = None,
+    data: StrPath | None = None,
+    input: StrPath | None = None,
+    probabilities: bool = False,
+    top: int | None = None,
+    weights: str | Sequence[float] = "equal",
+    mean: str = "arithmetic",
+    tta: str = "none",
+    calibrate: bool = False,
+    provider: str = "auto",
+    batch_size: int | None = None,
+    threads: int | None = None,
+    runs: StrPath = "runs",
+) -> Prediction:
+    """Predict the competition's test images and write a submission that was checked; or other images.
+
+    Args:
+        models: runs or ONNX files; by default the newest run in ``runs``. Each is a member of the ensemble, and is
+            itself the mean of its folds; of a single run, the folds are the members.
+        out: the file to write, replaced only by a complete and valid one: a CSV, or ``.parquet`` for probabilities.
+            It may be left out for one picture.
+        data: directory with the competition's files; by default the one that the first run was trained from,
+            else ``KIT_DATA``, else ``data``.
+        input: what to predict instead of the test images: ``.npy``, ``.npz``, a folder, a CSV of paths, a picture.
+        probabilities: write a column a class, named like the label, instead of what the competition asks for.
+        top: write the so many likeliest labels of each image with their probabilities.
+        weights: ``equal``; ``oof``, fitted to the rows that all members held out; or a number a member.
+        mean: ``arithmetic``, ``geometric`` or ``vote``.
+        tta: spec of the views of an image whose mean answer counts, such as ``flip``.
+        calibrate: fit a temperature to each run's held-out rows, and store it in its model files.
+        provider: ``auto``, ``cpu``, ``cuda``, ``tensorrt`` or ``openvino``.
+        batch_size, threads: by default by a rule, or a short measurement where the prediction is long.
+
+    Raises:
+        KitError: something that the caller can mend; nothing was written then.
+    """
+    from kit.deploy.predict import predict_windows
+    from kit.models.views import view_axes
+
+    _check_words(out, probabilities, top, batch_size, threads)
+    view_axes(tta)
+    members = open_members(models, Path(runs))
+    blended: dict[str, Any] = {}
+    if calibrate:
+        from kit import blending
+
+        blended["temperatures"] = [asdict(blending.calibrate(member)) for member in members]
+    if len(members) == 1 and len(members[0].files) > 1 and (mean != "arithmetic" or weights != "equal"):
+        members = [Member(None, (file,)) for file in members[0].files]
+    shares = _weights(members, weights, mean, blended)
+    ensemble = _load(members, shares, mean, tta, provider, threads)
+    card = ensemble.models[0].card
+    source, expected = _what_to_predict(members[0], card, data, input, probabilities)
+    size, found = _batch_size(ensemble, len(source.ids), batch_size)
+    answers = predict_windows(ensemble, source, size)
+    done = partial(
+        Prediction,
+        rows=len(source.ids),
+        models=tuple(model.path for model in ensemble.models),
+        provider=ensemble.models[0].provider,
+        settings={"batch_size": size, "batch_size_by": found, "threads": threads or "automatic"},
+        blend=blended,
+    )
+    if source.is_one_picture and out is None:
+        return done(path=None, likeliest=_of_one(next(answers)[0], card, top or SHOWN))
+    path = Path(out if out is not None else "submissions/run.csv")
+    counts = _write(path, source, answers, card, expected, top)
+    return done(path=path, label_counts=counts)
+
+
+def _check_words(
+    out: StrPath | None, probabilities: bool, top: int | None, batch_size: int | None, threads: int | None
+) -> None:
+    """Refuse what cannot be, before anything is loaded."""
+    if probabilities and top is not None:
+        raise SubmissionError("--probabilities and --top are two kinds of table: choose one")
+    for name, value in (("--batch-size", batch_size), ("--threads", threads), ("--top", top)):
+        if value is not None and value < 1:
+            raise SubmissionError(f"{name} is {value}, expected at least 1")
+    if str(out or "").lower().endswith(".parquet") and not probabilities:
+        raise SubmissionError(
+            f"--out {out}: Parquet holds probabilities, and a submission is a CSV: add --probabilities"
+        )
+
+
+def _weights(
+    members: Sequence[Member], weights: str | Sequence[float], mean: str, told: dict[str, Any]
+) -> tuple[float, ...] | None:
+    from kit.errors import RecipeError
+    from kit.scoring.ensembles import check_blend
+
+    check_blend(mean, None if isinstance(weights, str) else weights, len(members))
+    if weights == "equal":
+        return None
+    if weights == "oof":
+        from kit.blending import out_of_fold_weights
+
+        shares, told["judged"] = out_of_fold_weights(members, mean)
+    elif isinstance(weights, str):
+        raise RecipeError(f"--weights is {weights!r}, expected equal, oof, or a number a member such as 0.7,0.3")
+    else:
+        shares = tuple(float(weight) / sum(weights) for weight in weights)
+    if shares is not None:
+        told["weights"] = {member.name: weight for member, weight in zip(members, shares, strict=True)}
+    return shares
+
+
+def _load(
+    members: Sequence[Member],
+    weights: tuple[float, ...] | None,
+    mean: str,
+    tta: str,
+    provider: str,
+    threads: int | None,
+) -> Ensemble:
+    from kit.deploy.model_file import load_model
+    from kit.deploy.predict import Ensemble, check_models
+
+    loaded = tuple(tuple(load_model(file, provider, threads) for file in member.files) for member in members)
+    ensemble = Ensemble(loaded, weights, mean, tta)
+    check_models(ensemble.models, ensemble.models[0].card.input_shape)
+    for model in ensemble.models:
+        if tta != "none" and model.card.tta != "none":
+            raise ModelFileError(f"{model.path} answers by {model.card.tta} itself: leave --tta out")
+    return ensemble
+
+
+def _what_to_predict(
+    first: Member, card: ModelCard, data: StrPath | None, input: StrPath | None, probabilities: bool
+) -> tuple[ImageSource, Expected]:
+    """The images, and what a table of answers to them looks like."""
+    from kit.data.inputs import ImageSource, open_input
+    from kit.deploy.submission import expected_probabilities, expected_submission
+    from kit.registry import parse_spec
+
+    if input is not None:
+        if data is not None:
+            raise SubmissionError("--input and --data: name the images to predict, or the competition's files")
+        fit = str(parse_spec(card.competition)[0].kwargs.get("fit", "stretch"))
+        source = open_input(Path(input), card.input_shape, fit)
+        header, sample = (card.id_column, card.target_column), None
+    else:
+        directory = Path(data) if data is not None else None
+        if directory is None and first.run is not None:
+            directory = saved_data(first.run.read_recipe(), "name their directory with --data")
+        competition = open_for_model(card, directory)
+        source = ImageSource.of(competition.load_test())
+        header, sample = (competition.id_column, competition.target_column), competition.sample_submission
+    if probabilities:
+        return source, expected_probabilities(header[0], source.ids, card.label_values)
+    return source, expected_submission(header, source.ids, card.label_values, sample)
+
+
+def _batch_size(ensemble: Ensemble, rows: int, chosen: int | None) -> tuple[int, str]:
+    from kit.deploy.batch_size import choose_batch_size
+
+    if chosen is not None:
+        return chosen, "chosen"
+    largest: Model = max(ensemble.models, key=lambda model: model.path.stat().st_size)
+    return choose_batch_size(largest, rows)
+
+
+def _of_one(answers: Any, card: ModelCard, count: int) -> tuple[tuple[LabelValue, float], ...]:
+    from kit.deploy.answers import likeliest
+
+    return tuple((card.label_values[index], float(answers[index])) for index in likeliest(answers[None], count)[0])
+
+
+def _write(
+    path: Path, source: ImageSource, answers: Any, card: ModelCard, expected: Expected, top: int | None
+) -> Counter[str]:
+    from kit.deploy.answers import write_likeliest, write_parquet
+    from kit.deploy.submission import write_submission
+
+    id_column = expected.header[0]
+    if top is not None:
+        write_likeliest(path, id_column, source.ids, answers, card.label_values, top)
+        return Counter()
+    if path.suffix.lower() == ".parquet":
+        write_parquet(path, id_column, source.ids, answers, card.label_values)
+        return Counter()
+    counts, _ = write_submission(path, source.ids, answers, expected)
+    return counts
