@@ -1,0 +1,169 @@
+"""Ensembles of runs: what they are worth is judged on rows that none of them has seen."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kit import api, predict
+from kit.blending import calibrate
+from kit.deploy.model_file import load_model
+from kit.errors import ModelFileError, RecipeError, RunError, SubmissionError
+from kit.members import open_members
+from kit.scoring.calibration import fit_temperature
+from kit.training.runs import RunDirectory
+
+
+@pytest.fixture
+def run(digits_runs: Path) -> RunDirectory:
+    return RunDirectory(shutil.copytree(digits_runs / "digits" / "deeper-1", Path("one")))
+
+
+def copied(run: RunDirectory, name: str, **predictions: np.ndarray) -> RunDirectory:
+    """The same run, whose held-out answers are others."""
+    other = RunDirectory(shutil.copytree(run.path, Path(name)))
+    (fold,) = other.trained_folds()
+    fold.write_predictions({**fold.read_predictions(), **predictions})
+    return other
+
+
+def knowing(run: RunDirectory, share: float, seed: int) -> np.ndarray:
+    """Answers that are right for that share of the held-out rows."""
+    labels = run.trained_folds()[0].read_predictions()["validation_labels"]
+    random = np.random.default_rng(seed)
+    said = np.where(random.random(len(labels)) < share, labels, random.integers(0, 10, len(labels)))
+    return (0.9 * np.eye(10)[said] + 0.01).astype(np.float32)
+
+
+def test_blend_tells_of_members_and_of_them_together(run: RunDirectory) -> None:
+    good = copied(run, "good", validation_probabilities=knowing(run, 0.8, 1))
+    other = copied(run, "other", validation_probabilities=knowing(run, 0.8, 2))
+    poor = copied(run, "poor", validation_probabilities=knowing(run, 0.1, 3))
+    told = api.blend(good, other, poor)
+    assert told["rows"] == len(run.trained_folds()[0].read_predictions()["validation_labels"])
+    weights = [member["weight"] for member in told["members"]]
+    assert sum(weights) == pytest.approx(1)
+    assert weights[2] < min(weights[:2])
+    assert told["members"][0]["accuracy"] > told["members"][2]["accuracy"]
+    assert told["fitted"]["accuracy"] - told["equal"]["accuracy"] == pytest.approx(told["gain"])
+    assert np.shape(told["error_correlation"]) == (3, 3)
+
+
+def test_rows_are_matched_by_their_ids(run: RunDirectory) -> None:
+    (fold,) = run.trained_folds()
+    order = np.random.default_rng(0).permutation(len(fold.read_predictions()["validation_ids"]))[:100]
+    moved = {f"validation_{name}": fold.read_predictions()[f"validation_{name}"][order] for name in NAMES}
+    told = api.blend(run, copied(run, "moved", **moved))
+    assert told["rows"] == 100
+    assert told["members"][0]["accuracy"] == told["members"][1]["accuracy"]
+    assert told["error_correlation"][0][1] == pytest.approx(1)
+
+
+NAMES = ("ids", "labels", "probabilities")
+
+
+def edited(run: RunDirectory, file: str, edit) -> None:  # type: ignore[no-untyped-def]
+    values = json.loads((run.path / file).read_text())
+    edit(values)
+    (run.path / file).write_text(json.dumps(values))
+
+
+def test_runs_that_cannot_be_compared(run: RunDirectory) -> None:
+    with pytest.raises(RunError, match="received 1 runs to blend, expected two or more"):
+        api.blend(run)
+    with pytest.raises(RunError, match="model.onnx is a model file, which has no out-of-fold answers: name its run"):
+        api.blend(run, run.path / "model.onnx")
+    chosen = copied(run, "chosen")
+    edited(chosen, "metrics.json", lambda metrics: metrics["validation"].update(selected=True))
+    with pytest.raises(RunError, match="chosen chose by the rows that it is scored on"):
+        api.blend(run, chosen)
+    elsewhere = copied(run, "elsewhere")
+    edited(elsewhere, "recipe.json", lambda saved: saved["images"].update(hash="0"))
+    with pytest.raises(RunError, match="one and elsewhere were trained on different images"):
+        api.blend(run, elsewhere)
+    apart = copied(run, "apart", validation_ids=np.arange(len(knowing(run, 1, 0))) + 5000)
+    with pytest.raises(RunError, match="one, apart have no held-out row in common: train them with --folds"):
+        api.blend(run, apart)
+
+
+def test_fitted_weights_are_taken_where_they_gain_on_other_rows(run: RunDirectory) -> None:
+    good, poor = (
+        copied(run, name, validation_probabilities=knowing(run, share, 1)) for name, share in (("g", 0.9), ("p", 0.2))
+    )
+    done = predict(good, poor, weights="oof", out="a.csv")
+    assert done.blend["judged"]["gain"] > 0
+    assert done.blend["weights"]["g"] > 0.8
+    twins = predict(good, copied(good, "twin"), weights="oof", out="b.csv")
+    assert "weights" not in twins.blend
+
+
+def test_a_temperature_is_fitted_to_held_out_rows_and_stored(run: RunDirectory) -> None:
+    arrays = run.trained_folds()[0].read_predictions()
+    expected = fit_temperature(arrays["validation_probabilities"], arrays["validation_labels"])
+    plain = load_model(run.path / "model.onnx")
+    done = predict(run, out="a.csv", calibrate=True)
+    (told,) = done.blend["temperatures"]
+    assert told["temperature"] == pytest.approx(expected)
+    assert load_model(run.path / "model.onnx").card.temperature == pytest.approx(expected)
+    assert calibrate(open_members([run], Path("runs"))[0]).temperature == pytest.approx(expected)  # again: the same
+    predict(plain.path, out="b.csv")
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()  # the likeliest label stays so
+    with pytest.raises(RunError, match="is a model file, which has no out-of-fold answers"):
+        predict(plain.path, out="c.csv", calibrate=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"weights": "best"}, RecipeError, "--weights is 'best', expected equal, oof, or a number a member"),
+        ({"weights": [1.0, 2.0]}, RecipeError, "--weights has 2 numbers for 1 members"),
+        ({"mean": "median"}, RecipeError, "unknown mean 'median'"),
+        ({"tta": "flop"}, RecipeError, "unknown test-time augmentation 'flop': did you mean 'flip'"),
+        ({"top": 3, "probabilities": True}, SubmissionError, "two kinds of table: choose one"),
+        ({"top": 11}, SubmissionError, "--top is 11, expected 1 to 10"),
+        ({"batch_size": 0}, SubmissionError, "--batch-size is 0, expected at least 1"),
+        ({"threads": -1}, SubmissionError, "--threads is -1, expected at least 1"),
+        ({"out": "x.parquet"}, SubmissionError, "add --probabilities"),
+        ({"input": "x.npy", "data": "."}, SubmissionError, "--input and --data"),
+        ({"provider": "tpu"}, ModelFileError, "unknown provider 'tpu'"),
+    ],
+)
+def test_what_cannot_be_predicted(
+    run: RunDirectory, options: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        predict(run, **{"out": "run.csv", **options})  # type: ignore[arg-type]
+    assert not Path("run.csv").exists()
+
+
+def test_views_in_the_file_are_not_taken_twice(run: RunDirectory) -> None:
+    import onnx
+
+    model = onnx.load(run.path / "model.onnx")
+    onnx.helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, "tta": '"flip"'})
+    onnx.save(model, run.path / "model.onnx")
+    with pytest.raises(ModelFileError, match="model.onnx answers by flip itself: leave --tta out"):
+        predict(run, out="run.csv", tta="flip")
+
+
+def test_views_are_averaged(run: RunDirectory) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 28, 28, 1), np.uint8)
+    np.save("x.npy", pixels)
+    np.save("mirrored.npy", pixels[:, :, ::-1])
+    for name in ("x", "mirrored"):
+        predict(run, input=f"{name}.npy", out=f"{name}.csv", tta="flip", probabilities=True)
+    assert Path("x.csv").read_text() == Path("mirrored.csv").read_text()
+    predict(run, input="x.npy", out="plain.csv", probabilities=True)
+    assert Path("plain.csv").read_text() != Path("x.csv").read_text()
+
+
+def test_one_picture_is_answered_without_a_file(run: RunDirectory) -> None:
+    from PIL import Image
+
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save("p.png")
+    done = predict(run, input="p.png", top=3)
+    assert done.path is None
+    assert len(done.likeliest) == 3
+    assert not Path("submissions").exists()
