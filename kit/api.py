@@ -382,7 +382,8 @@ def predict(
     """
     from kit.deploy.model_file import load_model
     from kit.deploy.predict import predict_probabilities
-    from kit.deploy.submission import expected_probabilities, expected_submission, write_submission
+    from kit.deploy.submission import write_submission
+    from kit.deploy.validator import expected_probabilities, expected_submission
 
     sources = [_run_or_file(source) for source in models] or [newest_run(Path(runs))]
     files = [file for source in sources for file in _model_files(source)]
