@@ -21,7 +21,7 @@ ROOMS = [
     "teaching",
     "planning",
 ]
-ROOMS += ["data_tools", "api"]
+ROOMS += ["data_tools", "submitting", "api"]
 HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib"}
 HEAVY |= {"onnx", "onnxruntime"}
 MODULES = sorted((ROOT / "kit").rglob("*.py"))

@@ -18,10 +18,12 @@ DEFAULT_RUNS = Path("runs")
 def runs(
     competition: Annotated[str | None, typer.Argument(help="Only runs of this competition.")] = None,
     runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = DEFAULT_RUNS,
+    submissions: Annotated[Path, typer.Option(help="Where their CSVs are kept.")] = Path("submissions"),
     as_json: Json = False,
 ) -> None:
     """List runs, best first within each competition, by its metric on validated rows."""
     from competitions import competition_names
+    from kit.deploy.provenance import latest_submissions
     from kit.errors import RecipeError, RunError
     from kit.registry import unknown_name
     from kit.scoring.metrics import make_metric
@@ -33,7 +35,12 @@ def runs(
     known = {*competition_names(), *(run.path.parent.name for run in found)}
     if competition not in (None, *known):
         raise RecipeError(unknown_name("competition", str(competition), sorted(known)))
-    rows = [_run_row(run) for run in found if competition in (None, run.path.parent.name)]
+    submitted = latest_submissions(submissions)
+    rows = [
+        _run_row(run) | {"submitted": submitted.get(run.path.resolve())}
+        for run in found
+        if competition in (None, run.path.parent.name)
+    ]
     rows.sort(key=_rank)
     if as_json:
         return print_json(rows)
@@ -43,7 +50,7 @@ def runs(
             f"train one with 'kit train {competition or 'digits'}'"
         )
     print_table(
-        ["run", "metric", "score", "scored on", "selected", "test", "epochs", "seconds", "status"],
+        ["run", "metric", "score", "scored on", "selected", "test", "epochs", "seconds", "status", "submitted"],
         [
             [
                 row["run"],
@@ -55,10 +62,18 @@ def runs(
                 row["epochs"] or "-",
                 round(row["seconds"] or 0),
                 row["status"],
+                _leaderboard(row["submitted"]),
             ]
             for row in rows
         ],
     )
+
+
+def _leaderboard(entry: dict[str, Any] | None) -> str:
+    """The public score of a submission, or how far it is."""
+    if entry is None:
+        return "-"
+    return str(entry.get("status") if entry.get("public_score") is None else entry["public_score"])
 
 
 def _rank(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from kit.cli import data, deploy, listings, lr_find, recipes, report, train
+from kit.cli import data, deploy, listings, lr_find, recipes, report, submit, train
 from kit.version import __version__
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ app.command("train", cls=train.TrainCommand)(train.train)
 app.command("lr-find")(lr_find.lr_find)
 app.command("export")(deploy.export)
 app.command("predict")(deploy.predict)
+app.command("submit")(submit.submit)
 app.command("report")(report.report)
 app.command("score")(data.score)
 app.command("folds")(data.folds)

@@ -233,7 +233,7 @@ def test_runs_are_listed_best_first(
     assert [row["status"] for row in rows[2:]] == ["damaged", "damaged"]
     assert kit("runs", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out.splitlines()[0].split() == [
-        "run", "metric", "score", "scored", "on", "selected", "test", "epochs", "seconds", "status",
+        "run", "metric", "score", "scored", "on", "selected", "test", "epochs", "seconds", "status", "submitted",
     ]  # fmt: skip
 
 
