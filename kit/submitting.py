@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,7 @@ def wait_for_score(
     entry = entry or _latest(read_provenance(path) or {})
     if entry is None:
         raise SubmissionError(f"{path} was not submitted from here: submit it with -m MESSAGE")
-    again = f"'kit submit {path} --wait' asks again"
+    again = f"'{shlex.join(['kit', 'submit', str(path), '--wait'])}' asks again"
     try:
         entry = {**entry, **kaggle.wait_for_score(entry, time_limit, tell)}
     except KeyboardInterrupt:

@@ -68,15 +68,17 @@ def download(
     with line_redrawn(sys.stderr) as tell:
         path = submitting.download_competition(competition, data, overwrite=overwrite, tell=tell)
     typer.echo(f"wrote  {path}  {path.stat().st_size / 1e6:,.1f} MB")
-    typer.echo(f"next   {shlex.join(['kit', 'train', _named_like(path.stem), '--data', str(path)])}")
+    name = _named_like(path.stem)
+    others = "" if name else "  (or folder, or pixels: 'kit competitions csv' tells what one reads)"
+    typer.echo(f"next   {shlex.join(['kit', 'train', name or 'csv', '--data', str(path)])}{others}")
 
 
-def _named_like(slug: str) -> str:
-    """kit's competition of that name; or that for tables of file names, the most common kind."""
+def _named_like(slug: str) -> str | None:
+    """kit's competition of the name that one has on Kaggle, but for hyphens."""
     from competitions import competition_names
 
     plain = slug.replace("-", "").lower()
-    return next((name for name in competition_names() if name.replace("_", "") == plain), "csv")
+    return next((name for name in competition_names() if name.replace("_", "") == plain), None)
 
 
 def folds(

@@ -118,7 +118,7 @@ def submit_file(path: Path, message: str, slug: str) -> str | None:
     Raises:
         SubmissionError: it was not submitted, or not for certain, and why.
     """
-    said = _kaggle("submit", f"--file={path}", f"--message={message}", "-q", slug, slug=slug, seconds=None)
+    said = _kaggle("submit", f"--file={path}", f"--message={message}", "-q", slug, slug=slug)
     if _SUCCESS not in said.lower():
         raise _explained(said, slug)
     number = re.search(r"submission ref:\s*(\d+)", said, re.IGNORECASE)
@@ -140,12 +140,12 @@ def wait_for_score(entry: dict[str, Any], time_limit: float, tell: Tell = lambda
     Raises:
         SubmissionError: Kaggle cannot be asked, for a reason that does not pass by itself.
     """
-    end = time.monotonic() + time_limit
-    pause = FIRST_PAUSE
+    slug = competition_slug(str(entry["competition"]))
+    end, pause = time.monotonic() + time_limit, FIRST_PAUSE
     found: dict[str, Any] = {"status": "pending"}
     while True:
         try:
-            found = _state(_own_row(_listed_submissions(entry["competition"]), entry))
+            found = _state(_own_row(_listed_submissions(slug), entry))
             tell(found["status"])
         except PassingError as error:
             tell(f"pending ({error})")
@@ -174,10 +174,10 @@ def download_files(slug: str, directory: Path, overwrite: bool = False, tell: Te
         raise SubmissionError(f"{path} is there already: read it with --data {path}, or replace it with --overwrite")
     check_replaceable(path)
     with replacing(path) as scratch:
-        said = _kaggle("download", slug, "-p", str(scratch.parent), slug=slug, tell=tell, seconds=None)
-        if others := [other.name for other in scratch.parent.iterdir() if other.name != scratch.name]:
-            raise SubmissionError(f"{slug} comes as {others[0]}, expected a .zip: download it with the kaggle program")
+        said = _kaggle("download", slug, "-p", str(scratch.parent), slug=slug, tell=tell)
         if not scratch.is_file():
+            for other in scratch.parent.iterdir():
+                raise SubmissionError(f"{slug} comes as {other.name}, expected a .zip: run the kaggle program itself")
             raise _explained(said, slug)
         if not zipfile.is_zipfile(scratch):
             raise SubmissionError(f"{scratch.name} came damaged: download it again")
@@ -189,7 +189,7 @@ def download_files(slug: str, directory: Path, overwrite: bool = False, tell: Te
 
 def _listed_submissions(slug: str) -> list[dict[str, str]]:
     """The newest submissions; warnings and other lines around the table are left out."""
-    said = _kaggle("submissions", slug, "--csv", slug=slug)
+    said = _kaggle("submissions", slug, "--csv", slug=slug, seconds=ANSWER_SECONDS)
     table = re.search(r"^[^\n]*\bfileName,.*", said, re.MULTILINE | re.DOTALL)
     if table is None:
         if "no submissions" in said.lower():
@@ -227,7 +227,7 @@ def _state(row: dict[str, str] | None) -> dict[str, Any]:
         return {"status": "pending"}
     status = row.get("status", "").rpartition(".")[2].lower()  # SubmissionStatus.COMPLETE
     return {
-        "ref": row.get("ref"),
+        **({"ref": row["ref"]} if "ref" in row else {}),
         "status": status if status in ("complete", "error") else "pending",
         "public_score": _number(row.get("publicScore", "")),
         "private_score": _number(row.get("privateScore", "")),
@@ -244,8 +244,11 @@ def _number(text: str) -> float | None:
 # --- the program ------------------------------------------------------------------------------------------
 
 
-def _kaggle(*words: str, slug: str, tell: Tell | None = None, seconds: float | None = ANSWER_SECONDS) -> str:
+def _kaggle(*words: str, slug: str, tell: Tell | None = None, seconds: float | None = None) -> str:
     """Run ``kaggle competitions`` and return all that it prints.
+
+    Args:
+        seconds: after which it is ended; uploads and downloads take as long as they take.
 
     Raises:
         SubmissionError: it is not there, or it failed, in words that say what to do.
