@@ -73,7 +73,7 @@ def submit(
         against, data: as for :func:`check_submission`; a CSV that nothing is known of is submitted with a warning.
 
     Returns:
-        The entry of the JSON: ``competition``, ``message``, ``submitted_at``, ``status`` and so on.
+        The entry of the JSON: ``kaggle_competition``, ``message``, ``submitted_at``, ``status`` and so on.
 
     Raises:
         KitError: it would not score, or it was not submitted, and why.
@@ -89,7 +89,7 @@ def submit(
     slug = kaggle.competition_slug(competition or _usual_competition(facts))
     _check_if_known(path, facts, against, data)
     entry = {
-        "competition": slug,
+        "kaggle_competition": slug,
         "file": path.name,
         "message": message,
         "submitted_at": now(),
@@ -147,7 +147,7 @@ def wait_for_score(
         ) from None
     _record(path, entry)
     if entry["status"] == "error":
-        page = kaggle.submissions_page(entry["competition"])
+        page = kaggle.submissions_page(entry["kaggle_competition"])
         raise SubmissionError(f"{path} has been submitted, but Kaggle could not score it: {page} says why")
     if entry["status"] == "pending":
         raise SubmissionError(f"{path} has been submitted, but has no score after {time_limit:.0f} s: {again}")
@@ -218,7 +218,7 @@ def _data_of(facts: dict[str, Any]) -> Path | None:
 
 
 def _usual_competition(facts: dict[str, Any]) -> str:
-    slug = (_latest(facts) or {}).get("competition") or os.environ.get("KAGGLE_COMPETITION")
+    slug = (_latest(facts) or {}).get("kaggle_competition") or os.environ.get("KAGGLE_COMPETITION")
     if not slug:
         raise SubmissionError(
             "to which competition on Kaggle is not known: name it with --competition, such as digit-recognizer"
@@ -227,7 +227,7 @@ def _usual_competition(facts: dict[str, Any]) -> str:
 
 
 def _latest(facts: dict[str, Any]) -> dict[str, Any] | None:
-    needed = {"competition", "file", "message", "submitted_at"}
+    needed = {"kaggle_competition", "file", "message", "submitted_at"}
     known = [entry for entry in facts.get("submissions", []) if needed <= entry.keys()]
     return max(known, key=lambda entry: str(entry["submitted_at"]), default=None)
 
@@ -236,14 +236,14 @@ def _check_if_known(path: Path, facts: dict[str, Any], against: str | None, data
     """Nothing invalid is submitted; where nothing says what is valid, or its files are not here, that is told."""
     spec = against or facts.get("competition")
     if not isinstance(spec, str):
-        logger.warning("%s is submitted unchecked: --against would say which competition of kit's it is for", path)
+        logger.warning("%s cannot be checked: --against would say which competition of kit's it is for", path)
         return
     try:
         _check(path, spec, data or _data_of(facts))
     except DataError as error:
         if against is not None or data is not None:
             raise
-        logger.warning("%s is submitted unchecked: %s", path, error)
+        logger.warning("%s cannot be checked: %s", path, error)
 
 
 def _record(path: Path, entry: dict[str, Any]) -> None:

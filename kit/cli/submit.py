@@ -53,7 +53,7 @@ def submit(
     if message is not None:
         with reading_shown(sys.stderr):
             entry = submitting.submit(file, message, competition=competition, against=against, data=data)
-        print(f"submitted {file} to {entry['competition']}", file=sys.stderr)
+        print(f"submitted {file} to {entry['kaggle_competition']}", file=sys.stderr)
     if wait:
         entry = submitting.wait_for_score(file, entry, time_limit=seconds, tell=_Told())
     if as_json:

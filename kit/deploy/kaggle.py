@@ -129,7 +129,7 @@ def wait_for_score(entry: dict[str, Any], time_limit: float, tell: Tell = lambda
     """Look at a submission again and again until it has a score.
 
     Args:
-        entry: ``competition``, ``file``, ``message``, ``submitted_at`` and ``ref`` of the submission.
+        entry: ``kaggle_competition``, ``file``, ``message``, ``submitted_at`` and ``ref`` of the submission.
         time_limit: seconds.
         tell: hears its status after each look.
 
@@ -140,7 +140,7 @@ def wait_for_score(entry: dict[str, Any], time_limit: float, tell: Tell = lambda
     Raises:
         SubmissionError: Kaggle cannot be asked, for a reason that does not pass by itself.
     """
-    slug = competition_slug(str(entry["competition"]))
+    slug = competition_slug(str(entry["kaggle_competition"]))
     end, pause = time.monotonic() + time_limit, FIRST_PAUSE
     found: dict[str, Any] = {"status": "pending"}
     while True:

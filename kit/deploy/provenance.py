@@ -40,13 +40,13 @@ def write_provenance(csv: Path, facts: Facts) -> None:
 def read_provenance(csv: Path) -> Facts | None:
     """What the JSON beside a CSV says; None if there is none.
 
-    A CSV that was changed since is still for the same competition: a warning says that it is another file now.
+    A prediction that was changed since is still for the same competition: a warning says that it is another file now.
 
     Raises:
         SubmissionError: the JSON cannot be read, or is something else.
     """
     facts = _read(csv)
-    if facts is not None and not describes(facts, csv):
+    if facts is not None and "models" in facts and not describes(facts, csv):
         logger.warning("%s was changed after %s was written: what made it is not known", csv, provenance_file(csv))
     return facts
 

@@ -162,7 +162,7 @@ def test_submit_and_wait(monkeypatch: pytest.MonkeyPatch, capsys: Printed, fake_
     assert calls()[6:] == ["competitions", "submissions", SLUG, "--csv"] * 4
     (entry,) = entries()
     assert entry.items() >= {
-        "competition": SLUG, "file": "run.csv", "message": "first", "ref": "41", "status": "complete",
+        "kaggle_competition": SLUG, "file": "run.csv", "message": "first", "ref": "41", "status": "complete",
         "public_score": 0.93125, "private_score": None, "runs": ["runs/fashion_mnist/deeper-1"],
     }.items()  # fmt: skip
 
@@ -209,11 +209,11 @@ def test_what_cannot_be_checked_is_submitted_with_a_warning(
     fake_kaggle()
     words = ["submit", FILE, "-m", "first", "--competition", SLUG]
     assert kit(*words, monkeypatch=monkeypatch) == 0
-    assert "run.csv is submitted unchecked: --against would say which competition of kit's" in capsys.readouterr().err
+    assert "run.csv cannot be checked: --against would say which competition of kit's" in capsys.readouterr().err
     write_provenance(FILE, {"competition": "csv"})
     shutil.rmtree("data")
     assert kit(*words, monkeypatch=monkeypatch) == 0
-    assert "run.csv is submitted unchecked: there is no data/csv or data: put the comp" in capsys.readouterr().err
+    assert "run.csv cannot be checked: there is no data/csv or data: put the comp" in capsys.readouterr().err
     assert [entry["runs"] for entry in entries()] == [[], []]
 
 
@@ -433,7 +433,7 @@ def test_no_entry_of_a_json_reaches_the_program_as_an_option(
 ) -> None:
     fake_kaggle()
     write_provenance(FILE, {})
-    entry = {"competition": "--help", "file": "run.csv", "message": "first", "submitted_at": "soon"}
+    entry = {"kaggle_competition": "--help", "file": "run.csv", "message": "first", "submitted_at": "soon"}
     JSON.write_text(json.dumps(json.loads(JSON.read_text()) | {"submissions": [entry]}))
     assert kit("submit", FILE, "--wait", monkeypatch=monkeypatch) == 2
     assert "--competition '--help': expected a competition's name" in capsys.readouterr().err

@@ -46,7 +46,7 @@ def test_names() -> None:
 
 
 def test_a_csv_that_was_changed_since_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    write_provenance(CSV, {"competition": "digits"})
+    write_provenance(CSV, {"competition": "digits", "models": MODELS})
     CSV.write_text("id,target\n1,2\n")
     with caplog.at_level(logging.WARNING, "kit"):
         assert (read_provenance(CSV) or {})["competition"] == "digits"
