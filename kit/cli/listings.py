@@ -26,7 +26,6 @@ def runs(
     from kit.deploy.provenance import latest_submissions
     from kit.errors import RecipeError, RunError
     from kit.registry import unknown_name
-    from kit.scoring.metrics import make_metric
     from kit.training.runs import find_runs
 
     if runs != DEFAULT_RUNS and not runs.is_dir():
@@ -49,6 +48,12 @@ def runs(
             f"no runs{f' of {competition}' if competition else ''} in {runs}: "
             f"train one with 'kit train {competition or 'digits'}'"
         )
+    _print_runs(rows)
+
+
+def _print_runs(rows: list[dict[str, Any]]) -> None:
+    from kit.scoring.metrics import make_metric
+
     print_table(
         ["run", "metric", "score", "scored on", "selected", "test", "epochs", "seconds", "status", "submitted"],
         [

@@ -42,13 +42,7 @@ def submit(
         raise SubmissionError("--check submits nothing: leave out -m and --wait; -m checks first by itself")
     seconds = limit_seconds(time_limit)
     if check:
-        with reading_shown(sys.stderr):
-            checked = submitting.check_submission(file, against, data=data)
-        if as_json:
-            return print_json({"rows": checked.rows, "competition": checked.competition, "against": checked.against})
-        return typer.echo(
-            f"valid   {checked.rows:,} rows in {file}, against {checked.against} of {checked.competition}"
-        )
+        return _check(file, against, data, as_json)
     entry = None
     if message is not None:
         with reading_shown(sys.stderr):
@@ -59,6 +53,16 @@ def submit(
     if as_json:
         return print_json(entry)
     _print(file, entry or {})
+
+
+def _check(file: Path, against: str | None, data: Path | None, as_json: bool) -> None:
+    from kit import submitting
+
+    with reading_shown(sys.stderr):
+        checked = submitting.check_submission(file, against, data=data)
+    if as_json:
+        return print_json({"rows": checked.rows, "competition": checked.competition, "against": checked.against})
+    typer.echo(f"valid   {checked.rows:,} rows in {file}, against {checked.against} of {checked.competition}")
 
 
 def _print(file: Path, entry: dict) -> None:
