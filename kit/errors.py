@@ -8,7 +8,7 @@ class KitError(Exception):
 
 
 class Interrupted(BaseException):
-    """A signal ended the training at the end of a batch; a checkpoint says where it stands.
+    """A signal ended the work; the message says where it stands, such as a training with its checkpoint.
 
     Not a KeyboardInterrupt: Typer makes an exit of that, whatever the signal was.
     """

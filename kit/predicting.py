@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kit.data.inputs import ImageSource
     from kit.deploy.model_file import Model, ModelCard
     from kit.deploy.predict import Ensemble
-    from kit.deploy.submission import Expected
+    from kit.deploy.validator import Expected
 
 SHOWN = 5  # labels of one picture
 
@@ -179,7 +179,7 @@ def _what_to_predict(
 ) -> tuple[ImageSource, Expected]:
     """The images, and what a table of answers to them looks like."""
     from kit.data.inputs import ImageSource, open_input
-    from kit.deploy.submission import expected_probabilities, expected_submission
+    from kit.deploy.validator import expected_probabilities, expected_submission
     from kit.registry import parse_spec
 
     if input is not None:

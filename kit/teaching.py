@@ -95,7 +95,7 @@ def _out_of_fold(run: RunDirectory, images: Images, competition: Competition) ->
 
 def _probabilities(path: Path, test: Images, competition: Competition) -> np.ndarray:
     """A CSV of an id and a column a class, as ``kit predict --probabilities`` writes: float64 (rows, classes)."""
-    from kit.deploy.submission import expected_probabilities, read_rows, validate_submission
+    from kit.deploy.validator import expected_probabilities, read_rows, validate_submission
 
     expected = expected_probabilities(competition.id_column, test.ids, competition.label_values)
     if not path.is_file():

@@ -21,7 +21,7 @@ ROOMS = [
     "teaching",
     "planning",
 ]
-ROOMS += ["exporting", "members", "blending", "predicting", "doctor", "data_tools", "api"]
+ROOMS += ["exporting", "members", "blending", "predicting", "submitting", "doctor", "data_tools", "api"]
 HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib"}
 HEAVY |= {"onnx", "onnxruntime"}
 MODULES = sorted((ROOT / "kit").rglob("*.py"))

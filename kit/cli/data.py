@@ -11,7 +11,7 @@ import typer
 
 from kit.cli.format import percent, print_json
 from kit.cli.options import Data, ImageSize, Json, Labels
-from kit.cli.progress import reading_shown
+from kit.cli.progress import line_redrawn, reading_shown
 
 MANY_CLASSES = 20  # more are not listed one by one
 
@@ -54,6 +54,31 @@ def prepare(
     with reading_shown(sys.stderr):
         for path in data_tools.prepare(competition, out, data):
             typer.echo(path)
+
+
+@app.command()
+def download(
+    competition: Annotated[str, typer.Argument(help="Its name on Kaggle, such as digit-recognizer, or its address.")],
+    data: Annotated[Path, typer.Option(help="The directory to put its .zip into.")] = Path("data"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the .zip if it is there.")] = False,
+) -> None:
+    """Download a Kaggle competition's files as one .zip, which kit reads as it is."""
+    from kit import submitting
+
+    with line_redrawn(sys.stderr) as tell:
+        path = submitting.download_competition(competition, data, overwrite=overwrite, tell=tell)
+    typer.echo(f"wrote  {path}  {path.stat().st_size / 1e6:,.1f} MB")
+    name = _named_like(path.stem)
+    others = "" if name else "  (or folder, or pixels: 'kit competitions csv' tells what one reads)"
+    typer.echo(f"next   {shlex.join(['kit', 'train', name or 'csv', '--data', str(path)])}{others}")
+
+
+def _named_like(slug: str) -> str | None:
+    """kit's competition of the name that one has on Kaggle, but for hyphens."""
+    from competitions import competition_names
+
+    plain = slug.replace("-", "").lower()
+    return next((name for name in competition_names() if name.replace("_", "") == plain), None)
 
 
 def folds(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,13 +16,14 @@ from kit.cli.options import DEFAULT_RUNS, Json, Runs
 def runs(
     competition: Annotated[str | None, typer.Argument(help="Only runs of this competition.")] = None,
     runs: Runs = DEFAULT_RUNS,
+    submissions: Annotated[Path, typer.Option(help="Where their CSVs are kept.")] = Path("submissions"),
     as_json: Json = False,
 ) -> None:
     """List runs, best first within each competition, by its metric on validated rows."""
     from competitions import competition_names
+    from kit.deploy.provenance import latest_submissions
     from kit.errors import RecipeError, RunError
     from kit.registry import unknown_name
-    from kit.scoring.metrics import make_metric
     from kit.training.runs import find_runs
 
     if runs != DEFAULT_RUNS and not runs.is_dir():
@@ -30,7 +32,12 @@ def runs(
     known = {*competition_names(), *(run.path.parent.name for run in found)}
     if competition not in (None, *known):
         raise RecipeError(unknown_name("competition", str(competition), sorted(known)))
-    rows = [_run_row(run) for run in found if competition in (None, run.path.parent.name)]
+    submitted = latest_submissions(submissions)
+    rows = [
+        _run_row(run) | {"submitted": submitted.get(run.path.resolve())}
+        for run in found
+        if competition in (None, run.path.parent.name)
+    ]
     rows.sort(key=_rank)
     if as_json:
         return print_json(rows)
@@ -39,8 +46,14 @@ def runs(
             f"no runs{f' of {competition}' if competition else ''} in {runs}: "
             f"train one with 'kit train {competition or 'digits'}'"
         )
+    _print_runs(rows)
+
+
+def _print_runs(rows: list[dict[str, Any]]) -> None:
+    from kit.scoring.metrics import make_metric
+
     print_table(
-        ["run", "metric", "score", "scored on", "selected", "test", "epochs", "seconds", "status"],
+        ["run", "metric", "score", "scored on", "selected", "test", "epochs", "seconds", "status", "submitted"],
         [
             [
                 row["run"],
@@ -52,10 +65,18 @@ def runs(
                 row["epochs"] or "-",
                 round(row["seconds"] or 0),
                 row["status"],
+                _leaderboard(row["submitted"]),
             ]
             for row in rows
         ],
     )
+
+
+def _leaderboard(entry: dict[str, Any] | None) -> str:
+    """The public score of a submission, or how far it is."""
+    if entry is None:
+        return "-"
+    return str(entry.get("status") if entry.get("public_score") is None else entry["public_score"])
 
 
 def _rank(row: dict[str, Any]) -> tuple[Any, ...]:

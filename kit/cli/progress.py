@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TextIO
 
@@ -55,6 +55,15 @@ class _Reading:
         if not self._tasks:  # two bars on one terminal would draw over each other
             self._stack.pop_all().close()
             self._bar = None
+
+
+@contextmanager
+def line_redrawn(stream: TextIO) -> Iterator[Callable[[str], None]]:
+    """Shows lines in the place of each other, and none where there is no terminal."""
+    shown = stream.isatty()
+    yield lambda line: print(f"\r\x1b[K{line}", end="", file=stream, flush=True) if shown else None
+    if shown:
+        print("\r\x1b[K", end="", file=stream, flush=True)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import typer
 
 from kit.cli.format import percent
 from kit.cli.grouping import GroupedCommand
-from kit.cli.options import Data, ImageSize, Labels
+from kit.cli.options import Data, ImageSize, Labels, limit_seconds
 from kit.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ def train(
     if resume is not None and name is not None:
         raise RecipeError("--resume goes on as the run began: leave out --name")
     endings: dict[str, Any] = {
-        "time_limit": _seconds(time_limit),
+        "time_limit": None if time_limit is None else limit_seconds(time_limit),
         "checkpoint_seconds": checkpoint_seconds,
         "tensorboard": tensorboard,
     }
@@ -215,16 +214,6 @@ def _refuse_others(why: str, words: dict[str, Any], names: Sequence[str]) -> Non
     given = {name: value for name, value in words.items() if value is not None and (name, value) != ("seeds", 1)}
     if others := [name for name in given if name not in names]:
         raise RecipeError(f"{why}: leave out {', '.join('--' + each.replace('_', '-') for each in others)}")
-
-
-def _seconds(time: str | None) -> float | None:
-    """``8h``, ``90m``, ``600s`` or ``600`` -> seconds."""
-    if time is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", time.strip())
-    if not match or not float(match[1]):
-        raise RecipeError(f"--time-limit {time!r}: expected a time such as 8h, 90m or 600s")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 def _print(what: str, finding: object) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kit.data.labelled_tables import whole_numbers
 from kit.data.sample import is_fraction
-from kit.deploy.submission import Expected, read_rows, validate_submission
+from kit.deploy.validator import Expected, read_rows, validate_submission
 from kit.errors import SubmissionError
 from kit.scoring.metrics import Metric, make_metric
 

@@ -77,7 +77,7 @@ def test_a_wrong_sample_submission_stops_the_prediction(
     Path("data/sample_submission.csv").write_text("id,target\n0,1\n77,1\n")
     assert kit("predict", monkeypatch=monkeypatch) == 2
     assert (
-        "data/sample_submission.csv: the ids are not the test set's: 11 missing (1, 10, 11, 2, 3); 1 unknown (77); "
+        "data/sample_submission.csv: the ids are not the test set's: 11 missing (1, 2, 3, 4, 5); 1 unknown (77); "
         "sample and test file do not belong together" in capsys.readouterr().err
     )
     assert not Path("submissions").exists()
@@ -233,7 +233,7 @@ def test_runs_are_listed_best_first(
     assert [row["status"] for row in rows[2:]] == ["damaged", "damaged"]
     assert kit("runs", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out.splitlines()[0].split() == [
-        "run", "metric", "score", "scored", "on", "selected", "test", "epochs", "seconds", "status",
+        "run", "metric", "score", "scored", "on", "selected", "test", "epochs", "seconds", "status", "submitted",
     ]  # fmt: skip
 
 

@@ -8,7 +8,8 @@ import pytest
 from competitions import competition_names, describe_competition, find_competition, open_competition
 from kit.data.contract import broken_promises
 from kit.data.folds import make_split
-from kit.deploy.submission import expected_submission, write_submission
+from kit.deploy.submission import write_submission
+from kit.deploy.validator import expected_submission
 from kit.errors import RecipeError
 from kit.opening import resolve_recipe
 from kit.registry import parse_spec
