@@ -13,7 +13,7 @@ import sys
 
 from kit.registry import unknown_name
 
-BENCHMARKS = ("startup", "reading", "pictures", "folds", "predict", "memory", "augmentation", "training")
+BENCHMARKS = ("startup", "reading", "pictures", "folds", "predict", "one_image", "million", "augmentation", "training")
 LONG = ("checkpoints", "kills", "plain_keras", "repeats")
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import ModelFileError, SubmissionError
+from kit.errors import ModelFileError, RunError, SubmissionError
 from kit.members import Member, open_members
 from kit.opening import StrPath, open_for_model, saved_data
 from kit.training.runs import RunDirectory
@@ -84,6 +84,7 @@ def predict(
         KitError: something that the caller can mend; nothing was written then.
     """
     from kit.deploy.predict import predict_windows
+    from kit.deploy.provenance import check_provenance, write_provenance
     from kit.models.views import view_axes
 
     _check_words(out, probabilities, top, batch_size, threads)
@@ -95,7 +96,12 @@ def predict(
 
         blended["temperatures"] = [asdict(blending.calibrate(member)) for member in members]
     if len(members) == 1 and len(members[0].files) > 1 and (mean != "arithmetic" or weights != "equal"):
-        members = [Member(None, (file,)) for file in members[0].files]
+        if weights == "oof":
+            raise RunError(
+                f"the models of {members[0].name} held out different rows, to which no weights can be fitted: "
+                "leave --weights out, or name several runs"
+            )
+        members = [Member(members[0].run, (file,)) for file in members[0].files]
     shares = _weights(members, weights, mean, blended)
     ensemble = _load(members, shares, mean, tta, provider, threads)
     card = ensemble.models[0].card
@@ -113,8 +119,11 @@ def predict(
     if source.is_one_picture and out is None:
         return done(path=None, likeliest=_of_one(next(answers)[0], card, top or SHOWN))
     path = Path(out if out is not None else "submissions/run.csv")
+    check_provenance(path)
     counts = _write(path, source, answers, card, expected, top)
-    return done(path=path, label_counts=counts)
+    prediction: Prediction = done(path=path, label_counts=counts)
+    write_provenance(path, {**_facts(prediction, members, ensemble, expected), "input": input and str(input)})
+    return prediction
 
 
 def _check_words(
@@ -228,5 +237,37 @@ def _write(
     if path.suffix.lower() == ".parquet":
         write_parquet(path, id_column, source.ids, answers, card.label_values)
         return Counter()
-    counts, _ = write_submission(path, source.ids, answers, expected)
-    return counts
+    return write_submission(path, source.ids, answers, expected)
+
+
+def _facts(prediction: Prediction, members: Sequence[Member], ensemble: Ensemble, expected: Expected) -> dict[str, Any]:
+    """What made the file, for who asks later."""
+    from kit.files import file_hash
+
+    shares = ensemble.weights or (1 / len(members),) * len(members)
+    models = [
+        {
+            "file": str(model.path),
+            "sha256": file_hash(model.path),
+            "run": member.run and str(member.run.path),
+            "recipe_hash": model.card.recipe_hash,
+            "metric": model.card.metric,
+            "score": model.card.score,
+            "selected": model.card.selected,
+            "temperature": model.card.temperature,
+            "weight": share / len(loaded),
+        }
+        for member, loaded, share in zip(members, ensemble.members, shares, strict=True)
+        for model in loaded
+    ]
+    return {
+        "competition": ensemble.models[0].card.competition,
+        "header": list(expected.header),
+        "rows": prediction.rows,
+        "mean": ensemble.mean,
+        "tta": ensemble.tta,
+        "models": models,
+        "judged": prediction.blend.get("judged"),
+        "provider": prediction.provider,
+        **prediction.settings,
+    }

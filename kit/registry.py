@@ -106,11 +106,24 @@ def with_options(text: str, **options: Any) -> str:
 
 
 class Registry:
-    """Functions by name. ``kind`` is the word that error messages use, such as ``model``."""
+    """Functions by name.
 
-    def __init__(self, kind: str) -> None:
+    kind: the word that error messages use, such as ``model``.
+    package: whose modules register their functions; they are imported when a name is first asked for, so that who
+        predicts with a model file does not wait for all architectures.
+    """
+
+    def __init__(self, kind: str, package: str | None = None) -> None:
         self.kind = kind
+        self._package = package
         self._entries: dict[str, Callable[..., Any]] = {}
+
+    def _known(self) -> dict[str, Callable[..., Any]]:
+        if self._package is not None:
+            package, self._package = importlib.import_module(self._package), None
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{package.__name__}.{module.name}")
+        return self._entries
 
     def register(self, function: F) -> F:
         """Register a function under its own name; a name that is taken raises ``ValueError``."""
@@ -124,12 +137,12 @@ class Registry:
         self._entries[name] = function
 
     def names(self) -> list[str]:
-        return sorted(self._entries)
+        return sorted(self._known())
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
-        if name not in self._entries:
+        if name not in self._known():
             raise RecipeError(unknown_name(self.kind, name, self.names()))
-        return self._entries[name]
+        return self._known()[name]
 
     def bind(self, text: str) -> list[Callable[..., Any]]:
         """Check a spec and return its stages as functions of kit's own arguments alone.
@@ -222,9 +235,3 @@ def _type_words(hint: Any) -> str:
         return f"({', '.join('...' if part is Ellipsis else _type_words(part) for part in parts)})"
     words = {float: "a number", int: "a whole number", str: "a string", bool: "True or False", types.NoneType: "None"}
     return words.get(hint, str(hint))
-
-
-def discover(package_name: str, search_path: Sequence[str]) -> None:
-    """Import every module of a package, so that the functions in it register themselves."""
-    for module in pkgutil.iter_modules(search_path):
-        importlib.import_module(f"{package_name}.{module.name}")

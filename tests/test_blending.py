@@ -159,6 +159,19 @@ def test_views_are_averaged(run: RunDirectory) -> None:
     assert Path("plain.csv").read_text() != Path("x.csv").read_text()
 
 
+def test_beside_the_csv_stands_what_made_it(run: RunDirectory) -> None:
+    predict(run, run.path / "model.onnx", out="run.csv", weights=[3, 1], mean="geometric", batch_size=64)
+    facts = json.loads(Path("run.json").read_text())
+    assert facts["competition"] == "digits"
+    assert (facts["rows"], facts["mean"], facts["batch_size"], facts["provider"]) == (360, "geometric", 64, "cpu")
+    assert [(model["run"], model["weight"]) for model in facts["models"]] == [("one", 0.75), (None, 0.25)]
+    assert facts["models"][0]["score"] == run.read_metrics()["score"]
+    Path("mine.json").write_text("{}")
+    with pytest.raises(SubmissionError, match="mine.json is damaged, or is not what kit writes beside a CSV"):
+        predict(run, out="mine.csv")
+    assert not Path("mine.csv").exists()
+
+
 def test_one_picture_is_answered_without_a_file(run: RunDirectory) -> None:
     from PIL import Image
 

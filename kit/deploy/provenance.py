@@ -22,6 +22,15 @@ def provenance_file(csv: Path) -> Path:
     return csv.with_suffix(".json") if csv.suffix.lower() == ".csv" else csv.with_name(f"{csv.name}.json")
 
 
+def check_provenance(csv: Path) -> None:
+    """Refuse a place beside which there is a JSON that is somebody else's.
+
+    Raises:
+        SubmissionError: so it is.
+    """
+    _read(csv)
+
+
 def write_provenance(csv: Path, facts: Facts) -> None:
     """Say what made a CSV that was just written. What was submitted before under its name stays listed.
 

@@ -15,9 +15,7 @@ from kit.errors import SubmissionError
 from kit.files import replacing
 
 
-def write_submission(
-    path: Path, ids: np.ndarray, answers: Iterable[np.ndarray], expected: Expected
-) -> tuple[Counter[str], float]:
+def write_submission(path: Path, ids: np.ndarray, answers: Iterable[np.ndarray], expected: Expected) -> Counter[str]:
     """Write what was expected; the file takes its place only after it was read back and found valid.
 
     Args:
@@ -26,13 +24,13 @@ def write_submission(
         answers: float (some rows, classes) probabilities, window by window, in the order of ``expected.labels``.
 
     Returns:
-        How often each label is the most probable one, and the mean of the largest probabilities.
+        How often each label is the most probable one.
 
     Raises:
         SubmissionError: the result would not score, or cannot be written; ``path`` is as it was.
     """
     labels = np.array(expected.labels, object)
-    counts, certainty, start = np.zeros(len(labels), np.int64), 0.0, 0
+    counts, start = np.zeros(len(labels), np.int64), 0
     with writing_table(path) as scratch:
         with scratch.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -40,7 +38,6 @@ def write_submission(
             for window in answers:
                 best = window.argmax(axis=1)
                 counts += np.bincount(best, minlength=len(labels))
-                certainty += float(window.max(axis=1).sum())
                 columns = [labels[best].tolist()]
                 if expected.wants_probabilities:
                     asked = window[:, expected.classes_asked_for].T.astype(np.float64)
@@ -48,7 +45,8 @@ def write_submission(
                 writer.writerows(zip(ids[start : start + len(window)].tolist(), *columns, strict=True))
                 start += len(window)
         validate_submission(scratch, expected, path)
-    return Counter(dict(zip(expected.labels, counts.tolist(), strict=True))), certainty / max(start, 1)
+    chosen = {label: count for label, count in zip(expected.labels, counts.tolist(), strict=True) if count}
+    return Counter(chosen)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from kit.registry import Registry, option_parameters, parse_spec
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MODELS = Registry("model")
+MODELS = Registry("model", "kit.models")
 """Functions (images, num_classes, /, options) -> logits, from and to symbolic Keras tensors:
 float (batch, height, width, channels), already normalised -> float32 (batch, num_classes)."""
 

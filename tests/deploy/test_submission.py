@@ -23,7 +23,7 @@ def sure(*classes: int, of: int = 3) -> np.ndarray:
 
 
 def test_what_is_written() -> None:
-    counts, _ = write_submission(Path("sub/run.csv"), IDS, [sure(0, 2), sure(2)], EXPECTED)
+    counts = write_submission(Path("sub/run.csv"), IDS, [sure(0, 2), sure(2)], EXPECTED)
     assert Path("sub/run.csv").read_bytes() == b"id,target\n10,1\n11,5\n12,5\n"
     assert counts == {"1": 1, "5": 2}
 
@@ -49,7 +49,7 @@ def test_a_column_a_class_in_the_order_of_the_sample() -> None:
     expected = expected_submission(("id", "target"), IDS, ("ant", "bee", "cat"), sample("sample.csv"))
     assert expected.wants_probabilities
     probabilities = np.array([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75], [1, 0, 0]], np.float32)
-    counts, _ = write_submission(Path("run.csv"), IDS, [probabilities], expected)
+    counts = write_submission(Path("run.csv"), IDS, [probabilities], expected)
     assert counts == {"ant": 2, "cat": 1}
     assert Path("run.csv").read_text() == "image,cat,ant,bee\n10,0.25,0.5,0.25\n11,0.75,0.125,0.125\n12,0,1,0\n"
 

@@ -33,7 +33,7 @@ class Ranged:
         return self.draw(images, targets, seed)
 
 
-AUGMENTATIONS = Registry("augmentation")
+AUGMENTATIONS = Registry("augmentation", "kit.training.augment")
 """Functions (options) -> Augmentation; they check their options and import nothing heavy."""
 
 
