@@ -10,7 +10,7 @@ import pytest
 from kit import api, predict
 from kit.blending import calibrate
 from kit.deploy.model_file import load_model
-from kit.errors import ModelFileError, RecipeError, RunError, SubmissionError
+from kit.errors import RunError, SubmissionError
 from kit.members import open_members
 from kit.scoring.calibration import fit_temperature
 from kit.training.runs import RunDirectory
@@ -112,40 +112,6 @@ def test_a_temperature_is_fitted_to_held_out_rows_and_stored(run: RunDirectory) 
     assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()  # the likeliest label stays so
     with pytest.raises(RunError, match="is a model file, which has no out-of-fold answers"):
         predict(plain.path, out="c.csv", calibrate=True)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"weights": "best"}, RecipeError, "--weights is 'best', expected equal, oof, or a number a member"),
-        ({"weights": [1.0, 2.0]}, RecipeError, "--weights has 2 numbers for 1 members"),
-        ({"mean": "median"}, RecipeError, "unknown mean 'median'"),
-        ({"tta": "flop"}, RecipeError, "unknown test-time augmentation 'flop': did you mean 'flip'"),
-        ({"top": 3, "probabilities": True}, SubmissionError, "two kinds of table: choose one"),
-        ({"top": 11}, SubmissionError, "--top is 11, expected 1 to 10"),
-        ({"batch_size": 0}, SubmissionError, "--batch-size is 0, expected at least 1"),
-        ({"threads": -1}, SubmissionError, "--threads is -1, expected at least 1"),
-        ({"out": "x.parquet"}, SubmissionError, "add --probabilities"),
-        ({"input": "x.npy", "data": "."}, SubmissionError, "--input and --data"),
-        ({"provider": "tpu"}, ModelFileError, "unknown provider 'tpu'"),
-    ],
-)
-def test_what_cannot_be_predicted(
-    run: RunDirectory, options: dict[str, object], error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        predict(run, **{"out": "run.csv", **options})  # type: ignore[arg-type]
-    assert not Path("run.csv").exists()
-
-
-def test_views_in_the_file_are_not_taken_twice(run: RunDirectory) -> None:
-    import onnx
-
-    model = onnx.load(run.path / "model.onnx")
-    onnx.helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, "tta": '"flip"'})
-    onnx.save(model, run.path / "model.onnx")
-    with pytest.raises(ModelFileError, match="model.onnx answers by flip itself: leave --tta out"):
-        predict(run, out="run.csv", tta="flip")
 
 
 def test_views_are_averaged(run: RunDirectory) -> None:
