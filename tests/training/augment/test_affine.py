@@ -9,8 +9,6 @@ from kit.training.augment import augmentation
 from kit.training.augment.affine import Motions, draw
 from kit.training.augment.interpolation import sample
 
-pytestmark = pytest.mark.backend
-
 SCIPY_MODES = {"nearest": "nearest", "reflect": "reflect", "constant": "grid-constant"}
 
 
@@ -46,6 +44,7 @@ def moved(image: np.ndarray, motion: Motions, mode: str) -> np.ndarray:
     return np.stack(channels, axis=-1)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("fill", SCIPY_MODES)
 @pytest.mark.parametrize("shape", [(28, 28, 1), (20, 33, 3)])
 @pytest.mark.parametrize(
@@ -66,6 +65,7 @@ def test_motions_are_scipys_affine_transform(spec: str, most: Motions, shape: tu
         np.testing.assert_allclose(result, moved(image, motion, SCIPY_MODES[fill]), atol=0.03)  # of 255, in float32
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("fill", SCIPY_MODES)
 @pytest.mark.parametrize("reach", [0.0, 0.8, 60.0])  # pixels; 60 is outside on every side
 def test_samples_are_scipys_map_coordinates(fill: str, reach: float) -> None:
@@ -115,6 +115,7 @@ def test_a_turn_to_the_left_and_a_larger_factor() -> None:
         assert np.unravel_index(turned[0, ..., 0].argmax(), (21, 21)) == expected
 
 
+@pytest.mark.backend
 def test_one_seed_moves_alike_by_a_stage_and_by_affine() -> None:
     images = some_images()
     np.testing.assert_array_equal(run("rotate(20)", images), run("affine(20, 0)", images))

@@ -17,8 +17,6 @@ from kit.training.switches import resolve_switches
 from kit.training.trainer import train_fold
 from tests.conftest import striped_images
 
-pytestmark = pytest.mark.backend
-
 EVERY = [name for name in AUGMENTATIONS.names() if name != "none"]
 OTHERS = ["flip('vertical')", "shift(3, 0, 'reflect')", "trivial_augment('narrow', 'reflect')", "flip|shift|elastic"]
 CHANGING = [*EVERY, *OTHERS]
@@ -40,6 +38,7 @@ def run(spec: str, images: np.ndarray, targets: np.ndarray, seed: int = 0) -> tu
     return np.asarray(received[0]), np.asarray(received[1])
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_shape_dtype_range_and_label_mass(spec: str, channels: int) -> None:
@@ -54,6 +53,7 @@ def test_shape_dtype_range_and_label_mass(spec: str, channels: int) -> None:
     np.testing.assert_allclose(mixed.sum(axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("spec", CHANGING)
 def test_the_seed_decides(spec: str) -> None:
     images, targets = batch()
@@ -70,6 +70,7 @@ def test_rows_of_one_image_come_out_different(spec: str) -> None:
     assert len(np.unique(augmented.reshape(len(augmented), -1), axis=0)) > 2
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("spec", "axis"), [("flip", 2), ("flip('vertical')", 1)])
 def test_flip_mirrors_half_of_the_images(spec: str, axis: int) -> None:
     images, targets = batch(rows=400)
@@ -80,6 +81,7 @@ def test_flip_mirrors_half_of_the_images(spec: str, axis: int) -> None:
     assert 140 < mirrored.sum() < 260  # 200 expected, standard deviation 10
 
 
+@pytest.mark.backend
 def test_shift_moves_by_whole_pixels_and_fills_with_the_nearest() -> None:
     images, targets = batch(rows=300)
     shifted, _ = run("shift(height=2, width=1)", images, targets)
@@ -167,6 +169,7 @@ def distance(images: np.ndarray, image: np.ndarray) -> np.ndarray:
     return np.sqrt(((images - image) ** 2).mean(axis=(1, 2, 3)))
 
 
+@pytest.mark.backend
 def test_validation_and_test_rows_are_never_augmented() -> None:
     """A net that learns nothing answers alike whatever its training rows go through."""
     images, fold = striped_images(60), Fold(np.arange(20), np.arange(20, 40), np.arange(40, 60))

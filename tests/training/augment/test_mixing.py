@@ -11,8 +11,6 @@ from kit.training.augment import augmentation
 from kit.training.augment.mixing import cut_boxes, paste, symmetric_beta
 from kit.training.step import training_step
 
-pytestmark = pytest.mark.backend
-
 
 def mix(spec: str, rows: int = 64, shape: tuple[int, int, int] = (12, 15, 3)) -> tuple[np.ndarray, ...]:
     """Images, what became of them, and the row that each was mixed with and its share."""
@@ -39,6 +37,7 @@ def test_mixup_blends_images_as_it_blends_targets(alpha: float) -> None:
     assert len(np.unique(shares)) > 32  # drawn for each image
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("spec", ["cutmix", "cutmix(0.25)", "cutmix(probability=0.5)"])
 @pytest.mark.parametrize("shape", [(12, 15, 3), (7, 7, 1), (1, 9, 1)])
 def test_the_target_of_cutmix_counts_the_pixels_of_the_partner(spec: str, shape: tuple[int, int, int]) -> None:
@@ -55,6 +54,7 @@ def test_the_target_of_cutmix_counts_the_pixels_of_the_partner(spec: str, shape:
     assert len(np.unique(shares)) > 4
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("spec", ["mixup", "cutmix"])
 def test_partners_are_a_permutation(spec: str) -> None:
     _, _, partners, shares = mix(f"{spec}(8.0)", rows=200)  # hardly ever a share of nearly 0
@@ -72,6 +72,7 @@ def slow_boxes(ratio: np.ndarray, centres: np.ndarray, height: int, width: int) 
     return boxes
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 20, 3)])
 def test_boxes_and_pasting_are_those_of_a_plain_loop(shape: tuple[int, int, int]) -> None:
     random = np.random.default_rng(1)
@@ -121,6 +122,7 @@ def test_the_beta_distribution_has_its_mean_and_variance(alpha: float) -> None:
     assert sample.var() == pytest.approx(variance, rel=0.03)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("spec", ["mixup", "cutmix"])
 def test_probability_is_the_share_of_images_that_are_mixed(spec: str) -> None:
     shares = mix(f"{spec}(8.0, probability=0.3)", rows=400)[3]
@@ -137,6 +139,7 @@ def test_a_batch_of_one_stays_as_it_is(spec: str) -> None:
     assert not shares.any()
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("jit_compile", [False, True])  # True: by XLA, as on a GPU
 def test_a_compiled_training_step_mixes(jit_compile: bool) -> None:
     import keras

@@ -12,8 +12,6 @@ from kit.training.augment import augmentation
 from kit.training.augment.catalog import augmentation_stages
 from kit.training.augment.trivial import OPERATIONS, SPACES, operate
 
-pytestmark = pytest.mark.backend
-
 WIDE = SPACES["wide"]
 STRENGTHS = np.array([-1, -0.71, -0.33, 0.07, 0.5, 1], np.float32)
 FACTORS = 1 + 0.99 * STRENGTHS.astype(float)
@@ -94,6 +92,7 @@ BACK: dict[str, Callable[[float], tuple[list[list[float]], tuple[float, float]]]
 }
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("fill", ["nearest", "reflect", "constant"])
 @pytest.mark.parametrize("name", BACK)
 def test_motions_are_scipys_affine_transform(name: str, fill: str) -> None:
@@ -107,6 +106,7 @@ def test_motions_are_scipys_affine_transform(name: str, fill: str) -> None:
         np.testing.assert_allclose(result, np.stack(expected, axis=-1), atol=0.03)
 
 
+@pytest.mark.backend
 def test_operations_and_strengths_are_drawn_alike() -> None:
     import keras
 
