@@ -41,6 +41,7 @@ def test_out_of_fold_rows_are_watched_by_nobody(tiny: Competition) -> None:
     assert fixed.trained_folds()[0].read_scores()["best_epoch"] is None
 
 
+@pytest.mark.slow  # the test below looks closer, in less time
 @pytest.mark.parametrize("rule", CHOOSING, ids=lambda rule: next(iter(rule)))
 def test_labels_that_say_nothing_are_guessed_by_chance(
     rule: dict[str, Any], tiny: Competition, monkeypatch: pytest.MonkeyPatch
@@ -429,7 +430,11 @@ def test_a_disk_that_fills_up_at_any_write_loses_nothing(tiny: Competition, monk
 
 
 @pytest.mark.parametrize(
-    ("file", "seconds", "limit"), [("last.weights.h5", 3600, 1_000_000), ("checkpoints/000000001.npz", 0, 4_000_000)]
+    ("file", "seconds", "limit"),
+    [
+        pytest.param("last.weights.h5", 3600, 1_000_000, marks=pytest.mark.slow),
+        ("checkpoints/000000001.npz", 0, 4_000_000),
+    ],
 )
 def test_a_limit_on_file_sizes_leaves_what_was_before(file: str, seconds: int, limit: int, tmp_path: Path) -> None:
     code = """
