@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,26 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import Interrupted, KitError, ModelFileError, RecipeError, RunError
+from kit.errors import Interrupted, KitError, RecipeError, RunError
+from kit.exporting import compare as compare
+from kit.exporting import export as export
+from kit.exporting import export_in_child
 from kit.opening import StrPath, open_for_model, saved_competition, saved_data, training_images
 from kit.planning import Plan, plan_refit, plan_resumption
 from kit.planning import estimate as estimate
 from kit.planning import plan_training as plan
 from kit.training.events import Broadcast, Listener
-from kit.training.runs import FoldDirectory, RunDirectory, newest_run
-from kit.version import __version__
+from kit.training.runs import RunDirectory, newest_run, open_run
+from kit.variants import NOTHING_TRAINED
 
 if TYPE_CHECKING:
-    from kit.data.images import Competition
-    from kit.deploy.export import Exported
     from kit.training.lr_find import RangeTest
 
 CHECKPOINT_SECONDS = 60.0
-
-_NOTHING_TRAINED = (
-    "the run {0} has no scored model: its training was cut off before its end (log.txt and history.csv in it say "
-    "where); go on with 'kit train --resume {0}', with a --time-limit if time is short"
-)
 
 
 def train(
@@ -130,7 +122,7 @@ def resume(
         KitError: the recipe, the images or the machine are others now; or no checkpoint is whole.
     """
     started = time.monotonic()
-    run = _open_run(run, Path("runs"))
+    run = open_run(run, Path("runs"))
     _train(run, plan_resumption(run, changes), listener, time_limit, checkpoint_seconds, tensorboard, started)
     return run
 
@@ -159,7 +151,7 @@ def refit(
     from kit.training.recipe import model_name
 
     started = time.monotonic()
-    ready, origin = plan_refit(_open_run(run, Path("runs")))
+    ready, origin = plan_refit(open_run(run, Path("runs")))
     new = RunDirectory.create(Path(out), ready.competition.name, f"{model_name(ready.recipe.model)}-refit", name)
     with _discarded_unless_begun(new):
         _write_plan(new, ready, "every row", {"refit_of": origin})
@@ -276,78 +268,6 @@ def find_learning_rate(
     return found
 
 
-def export(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs") -> list[Exported]:
-    """Write each trained model of a run as an ONNX file, checked against the trained model on real images.
-
-    Args:
-        run: a run, or its path; by default the newest one in ``runs``.
-
-    Returns:
-        One entry a model: a fold, or each of its snapshots.
-
-    Raises:
-        KitError: the run is incomplete, its images are gone, or an exported model would differ from the trained one.
-    """
-    import keras
-
-    run = _open_run(run, Path(runs))
-    if keras.backend.backend() != "tensorflow":
-        return _export_in_child(run)  # Keras exports ONNX through TensorFlow
-    from kit.deploy.export import export_onnx
-    from kit.training.weights import check_scored, load_predictor
-
-    saved = run.read_recipe()
-    competition = saved_competition(saved)
-    images = training_images(saved, competition)
-    for fold in run.trained_folds():
-        check_scored(fold)
-    exported = [
-        export_onnx(load_predictor(fold, which), _model_card(fold, competition, saved), images.pixels, path)
-        for fold in run.trained_folds()
-        for which, path in fold.model_files.items()
-    ]
-    if not exported:
-        raise RunError(_NOTHING_TRAINED.format(run.path))
-    return exported
-
-
-def _model_card(fold: FoldDirectory, competition: Competition, saved: dict[str, Any]) -> Any:
-    from kit.deploy.model_file import ModelCard
-
-    validation = fold.read_scores().get("validation")
-    return ModelCard(
-        competition=competition.spec,
-        class_names=competition.class_names,
-        label_values=competition.label_values,
-        input_shape=competition.image_shape,
-        input_dtype="uint8",
-        id_column=competition.id_column,
-        target_column=competition.target_column,
-        recipe_hash=saved["recipe_hash"],
-        kit_version=__version__,
-        metric=saved["recipe"]["metric"],
-        score=validation and validation["score"],
-        selected=bool(validation and validation["selected"]),
-    )
-
-
-def _export_in_child(run: RunDirectory) -> list[Exported]:
-    """Export in a process of its own, so that this one need not load TensorFlow.
-
-    ``-P`` keeps the working directory off its path: a user's random.py is not Python's.
-    """
-    from kit.deploy.export import Exported
-
-    command = [sys.executable, "-P", "-m", "kit", "export", str(run.path), "--json"]
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if finished.returncode:
-        reason = (finished.stderr.strip().splitlines() or ["no message"])[-1].removeprefix("kit: ")
-        raise ModelFileError(f"the run {run.path} could not be exported: {reason}")
-    answer = finished.stdout[finished.stdout.rindex("[\n") :]  # after what a download may have printed
-    return [Exported(**{**values, "path": Path(values["path"])}) for values in json.loads(answer)]
-
-
 @dataclass(frozen=True)
 class Prediction:
     """What ``predict`` wrote."""
@@ -413,10 +333,10 @@ def _model_files(source: RunDirectory | Path) -> list[Path]:
         return [source]
     folds = source.trained_folds()
     if not folds:
-        raise RunError(_NOTHING_TRAINED.format(source.path))
+        raise RunError(NOTHING_TRAINED.format(source.path))
     files = [path for fold in folds for path in fold.model_files.values()]
     if not all(path.is_file() for path in files):
-        _export_in_child(source)
+        export_in_child(source)
     return files
 
 
@@ -424,14 +344,8 @@ def report(run: RunDirectory | StrPath | None = None, out: StrPath | None = None
     """Write a run as one self-contained HTML page, by default ``report.html`` in the run itself."""
     from kit.report.page import write_report
 
-    run = _open_run(run, Path(runs))
+    run = open_run(run, Path(runs))
     saved = run.read_recipe()
     competition = saved_competition(saved)
     images = training_images(saved, competition)
     return write_report(run, competition, images, Path(out) if out else run.path / "report.html")
-
-
-def _open_run(run: RunDirectory | StrPath | None, runs: Path) -> RunDirectory:
-    if run is None:
-        return newest_run(runs)
-    return run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))
