@@ -30,7 +30,7 @@ def gzip_size(path: Path) -> int:
     return len(gzip.compress(path.read_bytes(), mtime=0))
 
 
-def speeds(files: Mapping[str, Path], pixels: np.ndarray, batch_size: int, rounds: int = ROUNDS) -> dict[str, Speed]:
+def speeds(files: Mapping[str, Path], pixels: np.ndarray, batch_size: int) -> dict[str, Speed]:
     """How fast model files answer on this machine's processor.
 
     Each round asks all files in turn (A B C A B C ...), so that a machine that slows down for a while slows all.
@@ -46,7 +46,7 @@ def speeds(files: Mapping[str, Path], pixels: np.ndarray, batch_size: int, round
     batch = np.ascontiguousarray(pixels[np.arange(batch_size) % len(pixels)])
     alone: dict[str, list[float]] = {name: [] for name in models}
     together: dict[str, list[float]] = {name: [] for name in models}
-    for counted in [False] + [True] * (rounds - 1):
+    for counted in [False] + [True] * (ROUNDS - 1):
         for name, model in models.items():
             singles, whole = _seconds(model, batch[:1], SINGLE_IMAGES), _seconds(model, batch, 1)
             if counted:

@@ -82,6 +82,7 @@ def prune(classifier: Any, share: float, tuning: Tuning) -> float:
         )
         _fine_tune(legacy, tuning, tf_keras, [sparsity.UpdatePruningStep()])
         carry_back(sparsity.strip_pruning(legacy), classifier)
+        classifier.set_weights([weight + 0.0 for weight in classifier.get_weights()])  # -0.0 costs gzip a bit each
     pruned = kernels(classifier, names)
     for name, kernel in zip(names, pruned, strict=True):
         zeros, expected = int((kernel == 0).sum()), int(share * kernel.size)

@@ -52,16 +52,22 @@ def to_legacy(classifier: Any, pixels: np.ndarray) -> Any:
     import tf_keras
 
     graph = classifier.get_config()
+    operations = {operation.name: operation for operation in classifier.operations}
     outputs: dict[tuple[str, int], Any] = {}
     for entry in graph["layers"]:  # in an order in which what a layer takes was made before it
         name = entry["name"]
         if entry["class_name"] == "InputLayer":
             outputs[name, 0] = tf_keras.Input(entry["config"]["batch_shape"][1:], dtype="float32", name=name)
             continue
-        layer = _counterpart(classifier.get_layer(name), entry)
+        operation = operations[name]
+        if not hasattr(operation, "get_weights"):  # of keras.ops, which computes with the tensors of either
+            for number, node in enumerate(entry["inbound_nodes"]):
+                outputs[name, number] = _computed(operation, node, outputs)
+            continue
+        layer = _counterpart(operation, entry)
         for number, node in enumerate(entry["inbound_nodes"]):
             outputs[name, number] = layer(*_resolved(node["args"], outputs))
-        layer.set_weights(classifier.get_layer(name).get_weights())
+        layer.set_weights(operation.get_weights())
     (source, target) = (graph[end][:2] for end in ("input_layers", "output_layers"))
     legacy = tf_keras.Model(outputs[tuple(source)], outputs[tuple(target)], name="classifier")
     _check_alike(classifier, legacy, pixels)
@@ -99,6 +105,28 @@ def _counterpart(layer: Any, entry: dict[str, Any]) -> Any:
         return kind.from_config(config)
     except (TypeError, ValueError) as error:
         raise _no_counterpart(layer, str(error).splitlines()[0]) from None
+
+
+def _computed(operation: Any, node: dict[str, Any], outputs: dict[tuple[str, int], Any]) -> Any:
+    """What an operation without weights makes of its arguments."""
+    import tf_keras
+
+    history = [value["config"]["keras_history"][:2] for value in _tensors(node["args"])]
+
+    def call(inputs: Any) -> Any:
+        known = dict(zip(map(tuple, history), inputs, strict=True))
+        return operation(*_resolved(node["args"], known), **node["kwargs"])
+
+    try:
+        return tf_keras.layers.Lambda(call, name=operation.name)([outputs[tuple(which)] for which in history])
+    except (TypeError, ValueError) as error:
+        raise _no_counterpart(operation, str(error).splitlines()[0]) from None
+
+
+def _tensors(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, list | tuple):
+        return [tensor for part in value for tensor in _tensors(part)]
+    return [value] if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__" else []
 
 
 def _no_counterpart(layer: Any, reason: str) -> ModelFileError:
