@@ -139,7 +139,8 @@ def test_every_model_has_a_counterpart_to_be_pruned(spec: str) -> None:
     classifier = build_classifier(Architecture(spec, shape, classes, (1 / 255,) * channels, (0.0,) * channels))
     contract.as_if_trained(classifier)
     legacy = to_legacy(classifier, contract.random_pixels(4, spec))
-    assert [layer.name for layer in legacy.layers] == [layer.name for layer in classifier.layers]
+    with_weights = {layer.name for layer in classifier.layers if layer.weights}
+    assert {layer.name for layer in legacy.layers if layer.weights} == with_weights
 
 
 def test_a_run_in_all_its_forms(digits_runs: Path, tmp_path: Path) -> None:
