@@ -14,7 +14,7 @@ import sys
 from kit.registry import unknown_name
 
 BENCHMARKS = ("startup", "reading", "pictures", "folds", "predict", "one_image", "million", "augmentation", "training")
-LONG = ("checkpoints", "kills", "plain_keras", "repeats")
+LONG = ("checkpoints", "compression", "kills", "plain_keras", "repeats")
 
 
 def main() -> int:

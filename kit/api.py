@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from kit.blending import blend as blend
 from kit.errors import Interrupted, KitError, RecipeError
+from kit.exporting import compare as compare
 from kit.exporting import export as export
-from kit.opening import StrPath, open_run, saved_competition, training_images
+from kit.exporting import export_ensemble as export_ensemble
+from kit.opening import StrPath, saved_competition, training_images
 from kit.planning import Plan, plan_refit, plan_resumption
 from kit.planning import estimate as estimate
 from kit.planning import plan_training as plan
 from kit.predicting import predict as predict
 from kit.training.events import Broadcast, Listener
-from kit.training.runs import RunDirectory
+from kit.training.runs import RunDirectory, open_run
 
 if TYPE_CHECKING:
     from kit.training.lr_find import RangeTest

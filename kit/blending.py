@@ -91,7 +91,6 @@ def calibrate(member: Member) -> Calibrated:
         ModelFileError: a file cannot be changed.
     """
     from kit.deploy.graphs import set_temperature
-    from kit.errors import ModelFileError
     from kit.scoring.calibration import fit_temperature, tempered_by_others
     from kit.scoring.metrics import make_metric, mean_log_loss
 
@@ -101,10 +100,7 @@ def calibrate(member: Member) -> Calibrated:
     judged = tempered_by_others(answers, rows.labels)
     metric = make_metric(rows.metric)  # what the files say of themselves changes with it, or not
     figure = metric.compute(judged, rows.labels) if metric.needs_probabilities else None
-    try:
-        for file in member.files:
-            set_temperature(file, temperature, figure)
-    except OSError as error:
-        raise ModelFileError(f"cannot write {file}: {error.strerror or error}; mend that and try again") from None
+    for file in member.files:
+        set_temperature(file, temperature, figure)
     before, after = (mean_log_loss(each, rows.labels) for each in (answers, judged))
     return Calibrated(member.name, temperature, before, after, len(rows.labels))

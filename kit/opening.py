@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from competitions import open_competition
 from kit.errors import DataError, RecipeError, RunError
-from kit.training.runs import RunDirectory, newest_run
 
 if TYPE_CHECKING:
     from kit.data.images import Competition, Images
@@ -153,10 +152,3 @@ def saved_data(saved: dict[str, Any], fix: str) -> Path | None:
     if not os.environ.get("KIT_DATA"):
         raise DataError(f"this run was trained on the files in {saved['data']}, which is gone: {fix}")
     return None
-
-
-def open_run(run: RunDirectory | StrPath | None, runs: Path) -> RunDirectory:
-    """A run by its path; None is the newest finished one in ``runs``."""
-    if run is None:
-        return newest_run(runs)
-    return run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))

@@ -2,18 +2,24 @@
 
 import csv
 import importlib.util
+import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit import predict, train
 from kit.deploy.export import export_onnx
+from kit.deploy.legacy import to_legacy
 from kit.errors import ModelFileError
+from kit.exporting import compare
 from kit.models.backbones import blocks
+from kit.models.build import Architecture, build_classifier
+from kit.training.runs import RunDirectory
 from tests.data.readers.conftest import on_linux, python
 from tests.data.readers.test_fuzz import EDITS, FORMATS, MEMORY, Edit, read_damaged, write_corpus
 from tests.models import test_models as contract
@@ -118,3 +124,41 @@ def test_every_network_of_keras_is_a_backbone(name: str) -> None:
     keras.backend.clear_session()
     classifier = build(f"backbone({name!r}, size=96, train_blocks=2)")
     assert [part for part in trained_layers(classifier) if part != "logits"] == expected
+
+
+LIKE = {"resnet50_224": "backbone('ResNet50', size=32)", "efficientnet_v2_b0": "backbone('EfficientNetV2B0', size=32)"}
+
+
+@pytest.mark.parametrize("spec", [*contract.SMALL, *LIKE.values()])
+def test_every_model_has_a_counterpart_to_be_pruned(spec: str) -> None:
+    """``to_legacy`` compares the answers of the two by itself."""
+    keras.backend.clear_session()
+    reference = contract.reference(spec)
+    shape, classes = reference.image_shape, reference.num_classes
+    channels = shape[-1]
+    classifier = build_classifier(Architecture(spec, shape, classes, (1 / 255,) * channels, (0.0,) * channels))
+    contract.as_if_trained(classifier)
+    legacy = to_legacy(classifier, contract.random_pixels(4, spec))
+    with_weights = {layer.name for layer in classifier.layers if layer.weights}
+    assert {layer.name for layer in legacy.layers if layer.weights} == with_weights
+
+
+def test_a_run_in_all_its_forms(digits_runs: Path, tmp_path: Path) -> None:
+    """From the command's function to the files: what was pruned and clustered is there, and predicts."""
+    run = RunDirectory(shutil.copytree(digits_runs / "digits" / "deeper-1", tmp_path / "runs" / "digits" / "deeper-1"))
+    (table,) = compare(run, max_loss=100.0, tune_epochs=1)
+    rows = {row.variant: row for row in table}
+    assert all(row.exported for row in table), [row.reason for row in table]
+    weights = {
+        name: [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(row.exported.path).graph.initializer]
+        for name, row in rows.items()
+    }
+    large = {name: [value for value in values if value.size > 5_000] for name, values in weights.items()}
+    assert all((value == 0).mean() > 0.79 for name in ("pruned", "pruned + int8") for value in large[name])
+    assert all((value == 0).mean() < 0.1 for value in large["original"])
+    assert all(len(np.unique(value)) <= 16 for value in large["clustered"])
+    assert all(value.dtype == np.int8 for value in large["pruned + int8"])
+    for name in ("pruned", "clustered", "pruned + int8"):
+        assert rows[name].gzip_bytes < 0.5 * rows["original"].gzip_bytes
+        assert rows[name].exported.accuracy > 0.8
+        assert predict(rows[name].exported.path, out="run.csv").rows == 360

@@ -27,8 +27,8 @@ def reading_shown(stream: TextIO) -> Iterator[None]:
 class _Reading:
     """Opens a bar with the first image that is told of: most commands read nothing that takes time."""
 
-    def __init__(self, stream: TextIO, stack: ExitStack) -> None:
-        self._stream, self._stack = stream, stack
+    def __init__(self, stream: TextIO, stack: ExitStack, unit: str = "images") -> None:
+        self._stream, self._stack, self._unit = stream, stack, unit
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
         self._told: dict[str, float] = {}
@@ -37,7 +37,7 @@ class _Reading:
         if not self._stream.isatty():
             if time.monotonic() - self._told.setdefault(what, time.monotonic()) > SECONDS_BETWEEN_LINES:
                 self._told[what] = time.monotonic()
-                print(f"{what}: {done:,} of {total:,} images", file=self._stream, flush=True)
+                print(f"{what}: {done:,} of {total:,} {self._unit}", file=self._stream, flush=True)
             return
         if self._bar is None:
             from rich.console import Console
@@ -78,6 +78,13 @@ def progress_listener(stream: TextIO) -> Iterator[Listener]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("left"))
     with Progress(*columns, console=Console(file=stream), transient=True) as progress:
         yield _Bar(progress)
+
+
+@contextmanager
+def steps_shown(stream: TextIO) -> Iterator[Callable[[str, int, int], None]]:
+    """While this lasts, steps of what is named are shown as they are told: (what, step, of how many)."""
+    with ExitStack() as stack:
+        yield _Reading(stream, stack, "steps")
 
 
 def _epoch_line(epoch: Epoch, epochs: int) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
+import os
+import shutil
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +24,126 @@ from kit.files import replacing
 TOLERANCE = 1e-4  # largest difference of a probability
 CHECKED_IMAGES = 256
 AT_ONCE = 32
+OPSETS = (13, 18)  # from the first that quantises per channel to the last that tf2onnx writes
+OPSET = 15
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What came out of an export."""
+    """What came out of an export, and how it compares with the trained model.
+
+    The figures of validation rows are None where there are none to score.
+    """
 
     path: Path
     size_bytes: int
     largest_difference: float  # of a probability, between the file and the trained model
     labels_that_differ: int
     images: int  # real images that were compared
+    random_images: int  # compared likewise: bytes by chance
+    validation_rows: int = 0
+    accuracy_before: float | None = None  # of the trained model
+    accuracy: float | None = None  # of this file
+    score_before: float | None = None  # by the competition's metric
+    score: float | None = None
+    zeros: float | None = None  # share of the weights that were pruned
+    distinct: int | None = None  # weights in the layer that has most of them, after clustering
 
 
-def export_onnx(predictor: Any, card: ModelCard, images: np.ndarray, path: Path) -> Exported:
+@dataclass(frozen=True)
+class Answers:
+    """What the trained model says of the images that its files are compared on.
+
+    pixels: uint8 (rows, height, width, channels), real images first.
+    probabilities: float32 (rows, classes).
+    """
+
+    pixels: np.ndarray
+    probabilities: np.ndarray
+    real: int
+
+    def differences(self, path: Path) -> tuple[float, np.ndarray]:
+        """How far a model file is from them: the largest difference of a probability, and the rows with other labels.
+
+        The first image is asked about once more alone, as the batch size is free.
+        """
+        model = load_model(path, "cpu")
+        received = np.concatenate([model.probabilities(some) for some in windows(self.pixels, AT_ONCE)])
+        alone = model.probabilities(self.pixels[:1])
+        received = np.concatenate([received, alone])
+        expected = np.concatenate([self.probabilities, self.probabilities[:1]])
+        changed = received.argmax(axis=1) != expected.argmax(axis=1)
+        return float(np.abs(received - expected).max()), np.flatnonzero(changed[:-1])
+
+    def is_tie(self, rows: np.ndarray) -> np.ndarray:
+        """Whether the two best probabilities of each row are within the tolerance of each other: bool (rows,)."""
+        best = np.sort(self.probabilities[rows], axis=1)[:, -2:]
+        return best[:, -1] - best[:, 0] <= TOLERANCE
+
+
+def check_opset(opset: int) -> None:
+    """Refuse a version of the ONNX operators that cannot be written.
+
+    Raises:
+        ModelFileError: so it is.
+    """
+    if not OPSETS[0] <= opset <= OPSETS[1]:
+        raise ModelFileError(f"opset is {opset}, expected {OPSETS[0]} to {OPSETS[1]}")
+
+
+def export_onnx(predictor: Any, card: ModelCard, images: np.ndarray, path: Path, opset: int = OPSET) -> Exported:
     """Write a model file; it takes its place only after its outputs were compared with the trained model's.
 
     Args:
         predictor: Keras model, uint8 (batch, height, width, channels) -> float32 probabilities (batch, classes).
         card: the metadata.
-        images: uint8 (rows, height, width, channels), real images to compare on.
+        images: uint8 (rows, height, width, channels), real images to compare on; bytes by chance are compared too.
         path: where the file goes.
+        opset: version of the ONNX operators.
 
     Raises:
-        ModelFileError: an output differs by more than ``TOLERANCE`` or is not a number, or the file cannot be
-            written; what was at ``path`` still is.
+        ModelFileError: an output differs by more than ``TOLERANCE`` or is not a number, a label differs that is no
+            tie, or the file cannot be written; what was at ``path`` still is.
+    """
+    check_opset(opset)
+    answers = ask(predictor, images, path)
+    with writing_model(path) as scratch:
+        write_checked(predictor, card, answers, scratch, path, opset)
+        return compared(scratch, answers, path)
+
+
+@contextlib.contextmanager
+def writing_model(path: Path) -> Iterator[Path]:
+    """:func:`kit.files.replacing` for model files.
+
+    Raises:
+        ModelFileError: the file cannot be written; what was there still is.
+    """
+    try:
+        with replacing(path) as scratch:
+            yield scratch
+    except OSError as error:
+        raise ModelFileError(
+            f"cannot write {path}: {error.strerror or error}; mend that and run kit export again"
+        ) from None
+
+
+def checked_images(images: np.ndarray) -> tuple[np.ndarray, int]:
+    """Up to ``CHECKED_IMAGES`` of the images, then as many of bytes by chance; and how many are real."""
+    real = images[np.linspace(0, len(images) - 1, min(CHECKED_IMAGES, len(images))).astype(int)]
+    by_chance = np.random.default_rng(0).integers(0, 256, (CHECKED_IMAGES, *images.shape[1:]), np.uint8)
+    return np.concatenate([real, by_chance]), len(real)
+
+
+def ask(predictor: Any, images: np.ndarray, path: Path) -> Answers:
+    """What a trained model says of up to ``CHECKED_IMAGES`` of the images, and of as many random ones.
+
+    Raises:
+        ModelFileError: its answers are not numbers; the message names ``path``, which is for them.
     """
     import keras
 
-    pixels = images[np.linspace(0, len(images) - 1, min(CHECKED_IMAGES, len(images))).astype(int)]
+    pixels, real = checked_images(images)
     with keras.device("cpu:0"):  # a GPU may round float32 products to 10 bits
         # First, as Keras exports only what was called once; few at a time, as large networks need gigabytes for many.
         expected = np.concatenate([np.asarray(predictor.predict_on_batch(some)) for some in windows(pixels, AT_ONCE)])
@@ -57,24 +152,48 @@ def export_onnx(predictor: Any, card: ModelCard, images: np.ndarray, path: Path)
             f"the trained model's probabilities are not numbers, so that {path} was not written: "
             "the training diverged; train again with a lower --learning-rate"
         )
-    try:
-        with replacing(path) as scratch:
-            _convert(predictor, scratch)
-            _describe(scratch, card)
-            exported = _compare(scratch, pixels, expected)
-            if not exported.largest_difference <= TOLERANCE:  # also when it is not a number
-                raise ModelFileError(
-                    f"the exported model differs from the trained one by {exported.largest_difference:.2g} "
-                    f"on {exported.images} images, expected at most {TOLERANCE:g}; {path} was not written"
-                )
-    except OSError as error:
+    return Answers(pixels, expected, real)
+
+
+def write_checked(predictor: Any, card: ModelCard, answers: Answers, scratch: Path, path: Path, opset: int) -> None:
+    """Write float32 to ``scratch``, and refuse what does not answer like the trained model.
+
+    Raises:
+        ModelFileError: as for :func:`export_onnx`; the message names ``path``, which the file is for.
+    """
+    _convert(predictor, scratch, opset)
+    _simplify(scratch)
+    describe(scratch, card)
+    difference, changed = answers.differences(scratch)
+    if not difference <= TOLERANCE:  # also when it is not a number
         raise ModelFileError(
-            f"cannot write {path}: {error.strerror or error}; mend that and run kit export again"
-        ) from None
-    return replace(exported, path=path)
+            f"the exported model differs from the trained one by {difference:.2g} "
+            f"on {len(answers.pixels)} images, expected at most {TOLERANCE:g}; {path} was not written"
+        )
+    if not answers.is_tie(changed).all():
+        raise ModelFileError(
+            f"the exported model gives {(~answers.is_tie(changed)).sum()} of {len(answers.pixels)} images another "
+            f"label than the trained one, expected none; {path} was not written"
+        )
 
 
-def _convert(predictor: Any, path: Path) -> None:
+def compared(scratch: Path, answers: Answers, path: Path) -> Exported:
+    """What is to be said of a file that goes to ``path``.
+
+    Raises:
+        ModelFileError: it answers with what is not a number.
+    """
+    difference, changed = answers.differences(scratch)
+    if not np.isfinite(difference):
+        raise ModelFileError(
+            f"{path} was not written: its probabilities are not numbers, as some are too large for its precision; "
+            "export without --fp16"
+        )
+    images = len(answers.pixels)
+    return Exported(path, scratch.stat().st_size, difference, len(changed), answers.real, images - answers.real)
+
+
+def _convert(predictor: Any, path: Path, opset: int) -> None:
     """Keras's own ONNX export, without what it prints."""
     import tensorflow
 
@@ -82,22 +201,51 @@ def _convert(predictor: Any, path: Path) -> None:
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        predictor.export(path, format="onnx", verbose=False)
+        predictor.export(path, format="onnx", verbose=False, opset_version=opset)
 
 
-def _describe(path: Path, card: ModelCard) -> None:
+def _simplify(path: Path) -> None:
+    """Fold constants and drop what does nothing, with ONNX Runtime's basic optimisations.
+
+    tf2onnx has done most of that. Higher levels write operators that other runtimes do not know.
+    """
+    import onnx
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    simpler = path.with_name("simpler.onnx")
+    if shutil.disk_usage(path.parent).free < path.stat().st_size:  # onnxruntime does not say what keeps it from writing
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    options.optimized_model_filepath = str(simpler)
+    try:
+        onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  onnxruntime raises one class per status, of no common base
+        raise ModelFileError(f"cannot simplify {path.name}: {str(error).splitlines()[0]}") from None
+    model = onnx.load(simpler)
+    used = {node.domain for node in model.graph.node}
+    if used != {""}:  # an operator that only this runtime has: rather as it was
+        return
+    standard = [opset for opset in model.opset_import if opset.domain == ""]
+    del model.opset_import[:]  # it lists every domain that the runtime knows
+    model.opset_import.extend(standard)
+    _name_batch(model)
+    onnx.save(model, path)
+
+
+def _name_batch(model: Any) -> None:
+    """The free dimension is called batch, not unk__169."""
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    del model.graph.value_info[:]  # has the old name; whoever needs it can infer it
+
+
+def describe(path: Path, card: ModelCard) -> None:
+    """Write the metadata into a file, and check that it is a valid model."""
     import onnx
 
     model = onnx.load(path)
     onnx.helper.set_model_props(model, card.to_metadata())
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
-
-
-def _compare(path: Path, pixels: np.ndarray, expected: np.ndarray) -> Exported:
-    model = load_model(path, "cpu")
-    received = np.concatenate([model.probabilities(some) for some in windows(pixels, AT_ONCE)])
-    alone = model.probabilities(pixels[:1])  # the batch size is free
-    difference = max(np.abs(received - expected).max(), np.abs(alone - expected[:1]).max())
-    changed = int((received.argmax(axis=1) != expected.argmax(axis=1)).sum())
-    return Exported(path, path.stat().st_size, float(difference), changed, len(pixels))

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from kit.deploy.model_file import ModelCard, load_model
+from kit.data.images import windows
+from kit.deploy.export import AT_ONCE, TOLERANCE, Answers, Exported, checked_images, compared, describe, writing_model
+from kit.deploy.model_file import load_model
 from kit.deploy.predict import check_models
 from kit.errors import ModelFileError
-from kit.files import replacing
 from kit.scoring.calibration import tempered
 
 _INVERSE = "inverse_temperature"
@@ -20,34 +21,29 @@ _BEFORE = "probabilities_before_temperature"
 _CHECKED = 64  # random images
 
 
-def write_ensemble(files: Sequence[Path], out: Path, card: ModelCard) -> float:
-    """One file that answers with the mean of several; weights that files share are not shared in it.
+def write_ensemble(files: Sequence[Path], out: Path, images: np.ndarray) -> Exported:
+    """One file that answers with the mean of several.
 
     Args:
-        files: model files of one competition, image shape and opset.
-        card: of the new file.
-
-    Returns:
-        The largest difference of a probability between it and the mean of the files.
+        files: model files of one competition and opset.
+        images: uint8 (rows, height, width, channels), real images to compare on; bytes by chance are compared too.
 
     Raises:
-        ModelFileError: the files do not belong together, or their mean is not what the new one answers.
-        OSError: ``out`` cannot be written; what was there still is.
+        ModelFileError: the files do not belong together, their mean is not what the new one answers, or it cannot be
+            written; what was there still is.
     """
     import onnx
 
     loaded = [load_model(file, "cpu") for file in files]
-    check_models(loaded, card.input_shape)
+    check_models(loaded, loaded[0].card.input_shape)
     parts = [onnx.compose.add_prefix(onnx.load(file), f"model_{number}_") for number, file in enumerate(files)]
     whole = onnx.ModelProto()
     whole.CopyFrom(parts[0])
     for part in parts[1:]:
-        if part.opset_import != whole.opset_import:
+        if list(part.opset_import) != list(whole.opset_import):
             raise ModelFileError(f"{files[0]} and others of the ensemble have different opsets: export them again")
         whole.graph.node.extend(part.graph.node)
         whole.graph.initializer.extend(part.graph.initializer)
-        whole.graph.value_info.extend(part.graph.value_info)
-        whole.functions.extend(part.functions)
     inputs = {part.graph.input[0].name for part in parts}
     for node in whole.graph.node:
         node.input[:] = ["pixels" if name in inputs else name for name in node.input]
@@ -55,9 +51,19 @@ def write_ensemble(files: Sequence[Path], out: Path, card: ModelCard) -> float:
     answers = [part.graph.output[0].name for part in parts]
     whole.graph.node.append(onnx.helper.make_node("Mean", answers, ["probabilities"], "mean_of_the_models"))
     whole.graph.output[0].name = "probabilities"
-    pixels = np.random.default_rng(0).integers(0, 256, (_CHECKED, *card.input_shape), np.uint8)
-    expected = np.mean([model.probabilities(pixels) for model in loaded], axis=0)
-    return _write(whole, card, out, pixels, expected)
+    del whole.graph.value_info[:]  # can be inferred
+
+    pixels, real = checked_images(images)
+    expected = np.concatenate(
+        [np.mean([model.probabilities(some) for model in loaded], axis=0) for some in windows(pixels, AT_ONCE)]
+    )
+    compared_with = Answers(pixels, expected, real)
+    with writing_model(out) as scratch:
+        onnx.save(whole, scratch)
+        describe(scratch, replace(loaded[0].card, score=None, selected=False))  # nothing has scored the mean
+        exported = compared(scratch, compared_with, out)
+        _check(exported.largest_difference, out)
+    return replace(exported, path=out)
 
 
 def set_temperature(file: Path, temperature: float, score: float | None) -> None:
@@ -67,8 +73,7 @@ def set_temperature(file: Path, temperature: float, score: float | None) -> None
         score: what its card is to say, by the competition's metric; None leaves what it says.
 
     Raises:
-        ModelFileError: the file is not kit's, or would not answer as expected.
-        OSError: it cannot be written; it is as it was.
+        ModelFileError: the file is not kit's, would not answer as expected, or cannot be written; it is as it was.
     """
     import onnx
 
@@ -84,7 +89,10 @@ def set_temperature(file: Path, temperature: float, score: float | None) -> None
         known[0].CopyFrom(inverse)
     else:
         _append_temperature(model, inverse)
-    _write(model, card, file, pixels, expected)
+    with writing_model(file) as scratch:
+        onnx.save(model, scratch)
+        describe(scratch, card)
+        _check(float(np.abs(load_model(scratch, "cpu").probabilities(pixels) - expected).max()), file)
 
 
 def _append_temperature(model: Any, inverse: Any) -> None:
@@ -106,15 +114,6 @@ def _append_temperature(model: Any, inverse: Any) -> None:
     )
 
 
-def _write(model: Any, card: ModelCard, path: Path, pixels: np.ndarray, expected: np.ndarray) -> float:
-    import onnx
-
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, card.to_metadata())
-    with replacing(path) as scratch:
-        onnx.checker.check_model(model, full_check=True)
-        onnx.save(model, scratch)
-        difference = float(np.abs(load_model(scratch, "cpu").probabilities(pixels) - expected).max())
-        if not difference <= 1e-4:
-            raise ModelFileError(f"{path} would differ from what it is made of by {difference:.2g}; it was not written")
-    return difference
+def _check(difference: float, path: Path) -> None:
+    if not difference <= TOLERANCE:
+        raise ModelFileError(f"{path} would differ from what it is made of by {difference:.2g}; it was not written")

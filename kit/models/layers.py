@@ -52,6 +52,7 @@ def dropout(features: Any, rate: float) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.generator = keras.random.SeedGenerator()
+            self.rate = threshold / 256
 
         def call(self, inputs: Any, training: bool = False) -> Any:
             if not training:

@@ -15,7 +15,7 @@ and, in the run itself or, with several folds, in fold-0, fold-1, ...:
     seen.npz            keys of the images that had a part in the weights, for who carries them on
     predictions.npz     ids, labels, probabilities of the validation and test rows
     scores.json
-    model.onnx          or snapshot-1.onnx, ...
+    model.onnx          or snapshot-1.onnx, ...; other forms of it: model.int8.onnx, model.pruned.onnx, ...
 """
 
 from __future__ import annotations
@@ -62,6 +62,11 @@ class FoldDirectory:
         if isinstance(kept, str):  # as it was before there were snapshots
             kept = [kept]
         return {which: self.path / ("model.onnx" if len(kept) == 1 else f"{which}.onnx") for which in kept}
+
+    def variant_files(self, variant: str) -> dict[str, Path]:
+        """Likewise for another form of the models, such as ``int8`` in model.int8.onnx; for "", ``model_files``."""
+        suffix = f".{variant}.onnx" if variant else ".onnx"
+        return {which: path.with_suffix(suffix) for which, path in self.model_files.items()}
 
     def weights_file(self, which: str) -> Path:
         """``which`` is last or best."""
@@ -292,6 +297,17 @@ def newest_run(root: Path) -> RunDirectory:
     if not scored:
         raise RunError(f"there is no finished run in {root}: train one with 'kit train digits', or name a run")
     return RunDirectory(scored[-1].parent)
+
+
+def open_run(run: RunDirectory | str | os.PathLike[str] | None, runs: Path) -> RunDirectory:
+    """A run by its path; without one, the newest in ``runs``.
+
+    Raises:
+        RunError: there is none.
+    """
+    if run is None:
+        return newest_run(runs)
+    return run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))
 
 
 def _trailing_number(name: str, prefix: str) -> int:

@@ -60,7 +60,7 @@ def test_export_says_what_it_compared(run: RunDirectory) -> None:
 
 def test_a_difference_stops_the_export(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The batch normalisation of the converted graph is spoilt, as in the fault that this check is for."""
-    describe = kit.deploy.export._describe
+    describe = kit.deploy.export.describe
 
     def spoil(path: Path, card: object) -> None:
         model = onnx.load(path)
@@ -71,7 +71,7 @@ def test_a_difference_stops_the_export(run: RunDirectory, monkeypatch: pytest.Mo
         onnx.save(model, path)
         describe(path, card)
 
-    monkeypatch.setattr(kit.deploy.export, "_describe", spoil)
+    monkeypatch.setattr(kit.deploy.export, "describe", spoil)
     before = (run.path / "model.onnx").read_bytes()
     with pytest.raises(KitError, match=r"differs from the trained one by .*model.onnx was not written"):
         export(run)

@@ -32,13 +32,14 @@ def another(file: Path, name: str) -> Path:
 
 def test_an_ensemble_is_the_mean_in_one_file(file: Path) -> None:
     files = [file, another(file, "b.onnx"), file]
-    card = replace(load_model(file).card, score=None)
-    assert write_ensemble(files, Path("all.onnx"), card) <= 1e-5
+    exported = write_ensemble(files, Path("all.onnx"), PIXELS)
+    assert exported.largest_difference <= 1e-5
+    assert (exported.path, exported.images, exported.random_images) == (Path("all.onnx"), 50, 256)
     expected = np.mean([load_model(each).probabilities(PIXELS) for each in files], axis=0)
     whole = load_model(Path("all.onnx"))
     np.testing.assert_allclose(whole.probabilities(PIXELS), expected, atol=1e-5)
     np.testing.assert_allclose(whole.probabilities(PIXELS[:1]), expected[:1], atol=1e-5)
-    assert whole.card == card
+    assert whole.card == replace(load_model(file).card, score=None)
 
 
 def test_models_of_other_competitions_are_no_ensemble(file: Path) -> None:
@@ -48,7 +49,7 @@ def test_models_of_other_competitions_are_no_ensemble(file: Path) -> None:
     onnx.helper.set_model_props(model, replace(card, competition="other").to_metadata())
     onnx.save(model, "other.onnx")
     with pytest.raises(ModelFileError, match="their competition are digits and other"):
-        write_ensemble([file, Path("other.onnx")], Path("all.onnx"), card)
+        write_ensemble([file, Path("other.onnx")], Path("all.onnx"), PIXELS)
     assert not Path("all.onnx").exists()
 
 
