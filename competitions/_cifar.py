@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +17,7 @@ from kit.data.images import Images
 from kit.data.labelled_tables import TableLayout, load_unlabelled, open_table
 from kit.data.locate import data_directories
 from kit.data.picture_sets import Format, read_class_folders
+from kit.data.progress import downloads_shown
 from kit.data.readers.cifar import write_batches
 from kit.data.readers.tarballs import spooled_members
 from kit.data.readers.trees import Tree
@@ -178,7 +177,7 @@ class DataSet:
             else [{}]
         )
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # Keras prints the address and the progress
+            with downloads_shown():
                 loaded = [source.load_data(**mode) for mode in modes]
         except Exception as error:  # noqa: BLE001  Keras raises bare Exceptions for a failed download
             raise DataError(

@@ -11,9 +11,7 @@ Five classes from the original ten are an assumption: that class c became c // 2
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +22,7 @@ from kit.data.cache import cached_arrays
 from kit.data.images import Competition, Images, encode_labels
 from kit.data.locate import data_directories, data_root, find_file, find_text
 from kit.data.pixels import write_as_uint8
+from kit.data.progress import downloads_shown
 from kit.data.readers.idx import read_idx
 from kit.data.readers.npy import read_pickled_arrays
 from kit.errors import DataError
@@ -214,7 +213,7 @@ def _download(directory: Path) -> Any:
     from keras.datasets import fashion_mnist
 
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # Keras prints the address and the progress
+        with downloads_shown():
             return fashion_mnist.load_data()
     except Exception as error:  # noqa: BLE001  Keras raises bare Exceptions for a failed download
         raise DataError(

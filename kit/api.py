@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from kit.training.lr_find import RangeTest
 
 CHECKPOINT_SECONDS = 60.0
+logger = logging.getLogger("kit")
 
 
 def train(
@@ -66,7 +68,7 @@ def train(
         name: the run's own name instead of ``<model>-<n>``; it must be new.
         listener: hears of batches and epochs, and may stop the training.
         time_limit: seconds from now within which the training ends, scored and exported, be it in an epoch's middle;
-            ``resume`` goes on with it.
+            ``resume`` goes on with it. It makes one step at least, and says if it took longer.
         checkpoint_seconds: between two checkpoints; or more, where they would take over a hundredth of the time.
         tensorboard: write the epochs for TensorBoard, into ``tensorboard/`` in the run.
         changes: recipe fields to set, such as ``model``, ``epochs``, ``batch_size``, ``optimizer``,
@@ -81,6 +83,7 @@ def train(
     from kit.training.recipe import model_name
 
     started = time.monotonic()
+    check_checkpoint_seconds(checkpoint_seconds)
     ready = plan(
         competition,
         recipe=recipe,
@@ -121,6 +124,7 @@ def resume(
         KitError: the recipe, the images or the machine are others now; or no checkpoint is whole.
     """
     started = time.monotonic()
+    check_checkpoint_seconds(checkpoint_seconds)
     run = open_run(run, Path("runs"))
     _train(run, plan_resumption(run, changes), listener, time_limit, checkpoint_seconds, tensorboard, started)
     return run
@@ -150,12 +154,18 @@ def refit(
     from kit.training.recipe import model_name
 
     started = time.monotonic()
+    check_checkpoint_seconds(checkpoint_seconds)
     ready, origin = plan_refit(open_run(run, Path("runs")))
     new = RunDirectory.create(Path(out), ready.competition.name, f"{model_name(ready.recipe.model)}-refit", name)
     with _discarded_unless_begun(new):
         _write_plan(new, ready, "every row", {"refit_of": origin})
         _train(new, ready, listener, time_limit, checkpoint_seconds, tensorboard, started)
     return new
+
+
+def check_checkpoint_seconds(seconds: float) -> None:
+    if not 0 <= seconds < math.inf:
+        raise RecipeError(f"checkpoint_seconds is {seconds}, expected a number from 0 up")
 
 
 def _write_plan(run: RunDirectory, ready: Plan, split: str, more: dict[str, Any]) -> None:
@@ -203,8 +213,6 @@ def _train(
         )
         for number in ready.chosen
     ]
-    if not 0 <= checkpoint_seconds < math.inf:
-        raise RecipeError(f"checkpoint_seconds is {checkpoint_seconds}, expected a number from 0 up")
     listeners = [listener] if listener else []
     if time_limit is not None:
         rows = max(len(fold.validation) + len(fold.test) for fold in ready.folds) + len(ready.test or ())
@@ -219,6 +227,11 @@ def _train(
         if number := signals.signalled():
             raise Interrupted(number, f"the training has ended, without an export: kit export --onnx {run.path}")
         export(run)
+    if time_limit is not None and (over := time.monotonic() - started - time_limit) > 0:
+        logger.warning(
+            "it took %d s longer than the time limit of %g s: a step, scoring and the export take that long",
+            *(math.ceil(over), time_limit),
+        )
     if number := signals.signalled():
         raise Interrupted(number, f"{run.path} is trained and exported")
 

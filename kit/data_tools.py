@@ -98,11 +98,13 @@ def preview(
     from kit.report.pictures import check_picture
     from kit.report.preview import write_preview
     from kit.training.augment import augmentation
+    from kit.training.augment.catalog import check_reach
 
     _check_seed(seed)
     check_picture(Path(out))
     augmentation(augment)  # a wrong word is told before any file is read
     task = open_task(competition, data, labels=labels, image_size=image_size)
+    check_reach(augment, task.image_shape)
     return write_preview(load_training_images(task), task.class_names, augment, Path(out), seed, extremes=extremes)
 
 

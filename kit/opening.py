@@ -66,7 +66,7 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     ``keras.applications`` brings the scaling of its pixels along, unless a recipe of that model has another.
 
     Raises:
-        RecipeError: anything in it that does not exist or does not fit.
+        RecipeError: anything in it that does not exist or does not fit; of a file, also before the changes.
     """
     from kit.models import MODELS
     from kit.registry import unknown_name
@@ -108,13 +108,19 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
 
 
 def _recipe_from_file(path: Path, competition: Competition) -> dict[str, Any]:
+    from kit.training.recipe import Recipe
+
     try:
         recipe = json.loads(path.read_text(encoding="utf-8"))["recipe"]
         of = recipe["competition"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise RecipeError(f"{path} is not a recipe.json of a run") from None
     if of != competition.spec:
         raise RecipeError(f"{path} is a recipe of {of}, expected one of {competition.spec}")
+    try:
+        Recipe.from_dict(recipe)  # what follows takes its fields for what they should be
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from None
     return dict(recipe)
 
 

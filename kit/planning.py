@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,10 +115,14 @@ def plan_training(
     _check_changes(changes)
     task = open_task(competition, data, labels=labels, image_size=image_size)
     resolved = resolve_recipe(task, recipe, changes)
+    if resolved.seed + seeds > 2**32:
+        raise RecipeError(
+            f"seed is {resolved.seed} with {seeds} seeds, which count up from it: expected at most {2**32 - seeds}"
+        )
     split = make_split(resolved.split)
     _check_fold(fold, split.num_folds, resolved.split)
     switches = resolve_switches(resolved.precision, resolved.deterministic)
-    parameters, trainable = _check_buildable(resolved, task)
+    parameters, trainable = _parameters(resolved, task)
     images = load_training_images(task)
     parts = split.make_folds(images, resolved.seed)
     _check_fold(fold, len(parts), resolved.split)
@@ -177,7 +178,7 @@ def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
     if taught_hash(images) != saved.get("taught"):
         raise RunError(f"{run.path} cannot go on: its pseudo_labels or its teacher are others now; put them back")
     parts = tuple(run.read_split())
-    parameters, trainable = _check_buildable(recipe, competition)
+    parameters, trainable = _parameters(recipe, competition)
     test = _labelled_test(competition, parts)
     chosen = tuple(saved.get("folds", range(len(parts))))
     seeds = saved.get("seeds", 1)
@@ -228,7 +229,7 @@ def plan_refit(run: RunDirectory) -> tuple[Plan, dict[str, Any]]:
     images = taught(labelled, competition, recipe)
     none = np.empty(0, np.int64)
     fold = Fold(np.arange(len(images)), none, none)
-    parameters, trainable = _check_buildable(recipe, competition)
+    parameters, trainable = _parameters(recipe, competition)
     test, switches = _labelled_test(competition, [fold]), resolve_switches(recipe.precision, recipe.deterministic)
     of_selected = ", selected" if metrics["out_of_fold"]["selected"] else ""
     origin = {"run": str(run.path), "score": metrics["score"], "scored_on": metrics["scored_on"] + of_selected}
@@ -274,12 +275,17 @@ def estimate(plan: Plan) -> Estimate:
 def _check_changes(changes: dict[str, Any]) -> None:
     """Refuse a wrong word before the competition is opened, which may read many files."""
     from kit.training.recipe import Recipe
+    from kit.training.schedules import SCHEDULES
 
     # What a recipe may say beside these words is not known yet: here it is whatever lets most of them pass.
-    lenient = {"competition": "any", "model": "deeper", "learning_rate": 1e30, "weights": "imagenet", "epochs": 100_000}
+    lenient = {"competition": "any", "model": "deeper", "weights": "imagenet", "epochs": 100_000}
+    later = {"schedule"}  # whose numbers are weighed against the rate and the epochs
+    if isinstance(changes.get("schedule"), str):
+        SCHEDULES.bind(changes["schedule"])
     if changes.get("snapshots"):  # whether the rate has so many minima, and that they are kept, follows from the rest
-        changes = {name: value for name, value in changes.items() if name not in ("snapshots", "keep")}
-    Recipe.from_dict(lenient | {name: value for name, value in changes.items() if value is not None})
+        later |= {"snapshots", "keep"}
+    known = {name: value for name, value in changes.items() if value is not None and name not in later}
+    Recipe.from_dict(lenient | {"schedule": "constant"} | known)
 
 
 def _split_spec(folds: int | StrPath | None, repeats: int | None, group: str | None) -> str | None:
@@ -303,9 +309,10 @@ def _split_spec(folds: int | StrPath | None, repeats: int | None, group: str | N
 
 def _check_fold(fold: int | None, num_folds: int | None, split: str) -> None:
     if fold is not None and not 0 <= fold < (num_folds or fold + 1):
-        raise RecipeError(
-            f"fold is {fold}, expected 0 to {(num_folds or 0) - 1}, counting from 0, with split {split!r}"
-        )
+        if num_folds == 1:
+            raise RecipeError(f"fold is {fold}, but split {split!r} has one fold, 0: --folds deals more")
+        expected = f"0 to {num_folds - 1}" if num_folds else "0 or more"
+        raise RecipeError(f"fold is {fold}, expected {expected}, counting from 0, with split {split!r}")
 
 
 def _labelled_test(competition: Competition, folds: Sequence[Fold]) -> Images | None:
@@ -327,71 +334,8 @@ def _labelled_test(competition: Competition, folds: Sequence[Fold]) -> Images | 
     return test
 
 
-def _check_buildable(recipe: Recipe, competition: Competition) -> tuple[int, int]:
-    """Build the model and the optimiser, so that a value that they refuse is met before data is read.
+def _parameters(recipe: Recipe, competition: Competition) -> tuple[int, int]:
+    """The numbers of all parameters of a recipe's model, and of those that are trained; checked to be buildable."""
+    from kit.training.buildable import check_buildable
 
-    Returns:
-        The numbers of all parameters, and of those that are trained.
-    """
-    from kit.models.build import Architecture, build_classifier
-    from kit.models.carry import weighted_layers
-    from kit.training.fine_tuning import check_weights
-    from kit.training.optimizers import build_optimizer
-    from kit.training.preparation import growing
-
-    check_weights(recipe.weights, recipe.model, recipe.normalization)
-    channels = competition.image_shape[-1]
-    size = len(competition.label_values)
-    architecture = Architecture(recipe.model, competition.image_shape, size, (1.0,) * channels, (0.0,) * channels)
-    with _refused_by_keras(f"optimizer {recipe.optimizer!r} cannot be had"):
-        build_optimizer(recipe.optimizer, recipe.learning_rate, recipe.weight_decay, recipe.clip_norm)
-    shape = "x".join(map(str, competition.image_shape))
-    with _refused_by_keras(f"model {recipe.model!r} cannot be built for images of {shape}"):
-        model = build_classifier(architecture)
-    if recipe.progressive:
-        height = competition.image_shape[0]
-        if recipe.sizes[-1] != height:
-            raise RecipeError(
-                f"progressive is {recipe.progressive!r}, expected sizes that end in {height}, the images'"
-            )
-        try:
-            build_classifier(growing(architecture))
-        except ValueError:
-            raise RecipeError(
-                f"model {recipe.model!r} cannot grow with its images: its layers fix their size; take one that ends in "
-                "global pooling, such as speed_net"
-            ) from None
-        width = max(1, round(recipe.sizes[0] * competition.image_shape[1] / height))
-        with _refused_by_keras(f"model {recipe.model!r} cannot be built for images of {recipe.sizes[0]}x{width}"):
-            build_classifier(replace(architecture, image_shape=(recipe.sizes[0], width, channels)))
-    layers = weighted_layers(model)
-    frozen = sum(not layer.trainable for layer in layers)
-    if frozen and recipe.weights == "random":
-        raise RecipeError(
-            f"{frozen} of the {len(layers)} layers of {recipe.model} are frozen, and would keep their random weights: "
-            "name --weights (imagenet, a file or a run), or let all of them train with train_blocks=-1"
-        )
-    if recipe.frozen_epochs and not any(layer.trainable and not _is_of_the_head(layer.name) for layer in layers):
-        raise RecipeError(
-            f"frozen_epochs is {recipe.frozen_epochs}, but the layers of {recipe.model} stay frozen after them: "
-            "say how many of its last blocks train then, such as train_blocks=2, or -1 for all"
-        )
-    total, trained = (sum(math.prod(each.shape) for each in some) for some in (model.weights, model.trainable_weights))
-    return total, trained
-
-
-@contextmanager
-def _refused_by_keras(what: str) -> Iterator[None]:
-    from kit.training.memory import out_of_memory_told
-
-    try:
-        with out_of_memory_told(what, "make it smaller: fewer filters or units, or a smaller image"):
-            yield
-    except ValueError as error:
-        lines = [line.strip() for line in re.sub(r"\x1b\[\d+m", "", str(error)).splitlines() if line.strip()]
-        told = [line for line in lines if not line.startswith("Exception encountered")]  # which says nothing
-        raise RecipeError(f"{what}: {(told or lines)[0]}") from None
-
-
-def _is_of_the_head(layer: str) -> bool:
-    return layer == "logits" or layer.startswith("head_")
+    return check_buildable(recipe, competition.image_shape, len(competition.label_values))

@@ -16,7 +16,6 @@ import ast
 import difflib
 import importlib
 import inspect
-import math
 import pkgutil
 import types
 import typing
@@ -27,6 +26,7 @@ from typing import Any, TypeVar
 from kit.errors import RecipeError
 
 F = TypeVar("F", bound=Callable[..., Any])
+LARGEST = 3e38  # in size, of what float32 holds: training knows no larger number
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def parse_spec(text: str) -> tuple[Spec, ...]:
         tree = ast.parse(text.strip(), mode="eval").body
         return tuple(_stage(node) for node in _stages(tree))
     except OverflowError:
-        raise RecipeError(f"the spec {text!r} has an infinite number: expected finite ones") from None
+        raise RecipeError(f"the spec {text!r} has a number beyond {LARGEST:g}: expected smaller ones") from None
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise RecipeError(
             f"cannot read the spec {text!r}: expected names with literal options joined by |, words among them in "
@@ -78,8 +78,10 @@ def _stage(node: ast.expr) -> Spec:
 
 def _literal(node: ast.expr) -> Any:
     for each in ast.walk(node):
-        if isinstance(each, ast.Constant) and isinstance(each.value, float) and not math.isfinite(each.value):
+        if isinstance(each, ast.Constant) and isinstance(each.value, int | float) and abs(each.value) > LARGEST:
             raise OverflowError
+        if isinstance(each, ast.Constant) and isinstance(each.value, str) and "\0" in each.value:
+            raise ValueError("no file has such a name")
     return ast.literal_eval(node)
 
 
@@ -162,11 +164,20 @@ class Registry:
     def canonical(self, text: str) -> str:
         """A spec of one stage without the options that are set to their defaults, and with names for all others."""
         (spec,) = parse_spec(text)
-        options = option_parameters(self[spec.name])
-        bound = inspect.Signature(options).bind(*spec.args, **spec.kwargs).arguments
+        default = {parameter.name: parameter.default for parameter in option_parameters(self[spec.name])}
         return with_options(
-            spec.name, **{p.name: bound[p.name] for p in options if p.name in bound and bound[p.name] != p.default}
+            spec.name, **{name: value for name, value in self.options_of(text).items() if value != default[name]}
         )
+
+    def options_of(self, text: str) -> dict[str, Any]:
+        """The options that a spec of one stage sets, by name, in the order of the function's own.
+
+        Raises:
+            RecipeError: as :meth:`bind_one`.
+        """
+        self.bind_one(text)
+        (spec,) = parse_spec(text)
+        return inspect.Signature(option_parameters(self[spec.name])).bind(*spec.args, **spec.kwargs).arguments
 
     def _bind_stage(self, spec: Spec, text: str) -> Callable[..., Any]:
         function = self[spec.name]

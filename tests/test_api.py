@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,34 @@ def test_a_run_that_failed_keeps_the_epochs_before(tiny: Competition, monkeypatc
     assert run.read_metrics()["epochs"] == 1
     assert "failed: RunError" in run.log_file.read_text()
     assert kit.export(run)[0].labels_that_differ == 0
+
+
+def test_nothing_is_left_of_a_run_that_failed_before_there_was_anything_to_keep(
+    tiny: Competition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.training.preparation.learning_rates", lambda *schedule: np.full(50, 1e38, np.float32))
+    with pytest.raises(kit.KitError, match="the loss became"):
+        kit.train("tiny", optimizer="sgd", epochs=10)
+    assert not Path("runs/tiny").exists()
+
+
+def test_a_run_that_goes_on_is_never_discarded(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr("kit.training.session.train_fold", kill)
+        kit.train("tiny", optimizer="sgd", epochs=10, name="run")
+    monkeypatch.setattr("kit.training.preparation.learning_rates", lambda *schedule: np.full(50, 1e38, np.float32))
+    with pytest.raises(kit.KitError, match="the loss became"):
+        kit.api.resume("runs/tiny/run")
+    assert Path("runs/tiny/run/recipe.json").is_file()
+
+
+def test_a_time_limit_that_was_not_kept_is_told(tiny: Competition, caplog: pytest.LogCaptureFixture) -> None:
+    kit.train("tiny", epochs=5, time_limit=0.01)
+    (told,) = [line for line in caplog.messages if "time limit" in line]
+    assert re.fullmatch(r"it took \d+ s longer than the time limit of 0.01 s: a step, scoring and the .*", told)
 
 
 def test_a_full_disk_is_told_and_the_epochs_before_are_kept(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,10 +31,17 @@ def test_a_spec_is_names_with_literal_options(text: str, stages: list[Spec]) -> 
         "a+b",
         "1",
         "(" * 400,
+        r"folds_file('a\x00b')",
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match="cannot read the spec"):
+        parse_spec(text)
+
+
+@pytest.mark.parametrize("text", ["a(1e999)", "a(-4e38)", "a(((1, 1e300),))", "a(1" + 400 * "0" + ")"])
+def test_numbers_that_float32_does_not_hold_are_refused(text: str) -> None:
+    with pytest.raises(RecipeError, match=r"has a number beyond 3e\+38: expected smaller ones"):
         parse_spec(text)
 
 

@@ -162,10 +162,10 @@ def models(
 ) -> None:
     """List the models, with their trainable parameters at the reference input and classes."""
     from kit.models import MODELS
-    from kit.registry import option_parameters
+    from kit.registry import option_parameters, parse_spec
 
     rows = []
-    for name in MODELS.names() if model is None else [model]:
+    for name in MODELS.names() if model is None else [parse_spec(model)[0].name]:
         build = MODELS[name]
         rows.append(
             {

@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from kit.cli import blend, data, doctor, export, listings, lr_find, predict, recipes, report, submit, train
+from kit.errors import Interrupted, KitError
 from kit.version import __version__
 
 app = typer.Typer(
@@ -61,11 +62,9 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Run the program; a mistake of the user's is one line on stderr and exit code 2."""
-    from kit.errors import Interrupted, KitError
-
-    _show_warnings()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # unwinds, so that no scratch is left behind
     try:
+        _show_warnings()
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # unwinds, so that no scratch is left behind
         sys.exit(app(standalone_mode=False) or 0)
     except TyperException as error:
         if len(sys.argv) > 1 and (line := " ".join(error.format_message().split())):

@@ -106,6 +106,7 @@ def train(
     from kit import api
     from kit.cli.progress import progress_listener, reading_shown
     from kit.cli.quiet import import_keras_quietly
+    from kit.training.runs import RunDirectory
 
     words: dict[str, Any] = {
         "recipe": recipe,
@@ -162,8 +163,11 @@ def train(
     }
     import_keras_quietly()
     if dry_run:
+        api.check_checkpoint_seconds(checkpoint_seconds)
         with reading_shown(sys.stderr):
             plan = _plan(competition, resume, refit, words)
+        if name is not None:
+            RunDirectory.check_name(out, plan.competition.name, name)
         _print_plan(plan)
         return _print_estimate(plan, api.estimate(plan))
     with reading_shown(sys.stderr), progress_listener(sys.stderr) as listener:

@@ -176,10 +176,10 @@ def class_indices(labels: np.ndarray, classes: Sequence[str], source: str) -> np
 def _table_file(tree: Tree, chosen: str | None) -> str:
     if found := find_table(tree, *([chosen] if chosen else TABLES)):
         return found
-    wanted = chosen or f"any of {', '.join(TABLES)}"
+    wanted = f"no {chosen}" if chosen else f"none of {', '.join(TABLES)}"
     there = [name for name in tree.files if "/" not in name and name.lower().endswith(".csv")]
     raise DataError(
-        f"{tree.path}: there is no {wanted} in it (its tables: {', '.join(there[:5]) or 'none'}); "
+        f"{tree.path}: there is {wanted} in it (its tables: {', '.join(there[:5]) or 'none'}); "
         "put it there, or name it: csv(table='NAME.csv')"
     )
 

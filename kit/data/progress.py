@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +26,13 @@ def progress_told_to(listener: Progress) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def downloads_shown() -> Iterator[None]:
+    """Keras writes the progress of its downloads to standard output, where results go; a log has no use for it."""
+    with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()):
+        yield
 
 
 def tell_progress(what: str, done: int, total: int) -> None:

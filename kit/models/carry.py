@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import sys
 import warnings
 import zipfile
 from collections import Counter
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from kit.data.progress import downloads_shown
 from kit.errors import KitError, ModelFileError
 from kit.models.backbones import with_imagenet_weights
 from kit.models.catalog import imagenet_backbone
@@ -92,7 +92,7 @@ def carry_imagenet(classifier: Any, model: str) -> Carried:
     """
     name = imagenet_backbone(model)
     try:
-        with _progress_on_stderr(), warnings.catch_warnings():
+        with downloads_shown(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             source = with_imagenet_weights(name)
     except Exception as error:  # noqa: BLE001  Keras raises Exception itself without a network, h5py all kinds
@@ -110,9 +110,20 @@ def carry_file(classifier: Any, path: Path) -> Carried:
     Raises:
         ModelFileError: the file is missing, damaged or something else, or nothing in it fits.
     """
+    with open_weights(path) as root:
+        return _carry(classifier, _file_layers(root), str(path))
+
+
+@contextmanager
+def open_weights(path: Path) -> Iterator[Any]:
+    """The root of a file of Keras weights, for as long as this lasts.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or something else, then or as it is read.
+    """
     try:
-        with _open_weights(path) as root:
-            return _carry(classifier, _file_layers(root), str(path))
+        with _opened(path) as root:
+            yield root
     except KitError:
         raise
     except Exception as error:  # noqa: BLE001  h5py raises many kinds for a damaged file
@@ -121,6 +132,25 @@ def carry_file(classifier: Any, path: Path) -> Carried:
             f"cannot read {path}: {reason}; it is damaged or no file of Keras weights, "
             "expected .weights.h5, .h5 or .keras"
         ) from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    import h5py
+
+    if not path.is_file():
+        raise ModelFileError(f"there is no file {path}: expected Keras weights (.weights.h5, .h5 or .keras)")
+    if path.stat().st_size == 0:
+        raise ModelFileError(f"{path} is empty: download or copy it again")
+    with contextlib.ExitStack() as stack:
+        source: Any = path
+        if zipfile.is_zipfile(path):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            member = archive.getinfo("model.weights.h5")
+            if member.compress_type != zipfile.ZIP_STORED:  # Keras stores; what was packed may unpack to anything
+                raise ValueError("model.weights.h5 in it is compressed")
+            source = io.BytesIO(archive.read(member))
+        yield stack.enter_context(h5py.File(source, "r"))
 
 
 def carry_from(classifier: Any, source: Any, origin: str) -> Carried:
@@ -226,25 +256,6 @@ def _model_source(layer: Any) -> _Source:
     )
 
 
-@contextmanager
-def _open_weights(path: Path) -> Iterator[Any]:
-    import h5py
-
-    if not path.is_file():
-        raise ModelFileError(f"there is no file {path}: expected Keras weights (.weights.h5, .h5 or .keras)")
-    if path.stat().st_size == 0:
-        raise ModelFileError(f"{path} is empty: download or copy it again")
-    with contextlib.ExitStack() as stack:
-        source: Any = path
-        if zipfile.is_zipfile(path):
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            member = archive.getinfo("model.weights.h5")
-            if member.compress_type != zipfile.ZIP_STORED:  # Keras stores; what was packed may unpack to anything
-                raise ValueError("model.weights.h5 in it is compressed")
-            source = io.BytesIO(archive.read(member))
-        yield stack.enter_context(h5py.File(source, "r"))
-
-
 def _file_layers(root: Any) -> list[_Source]:
     if _holds(root, "model_weights"):  # of a whole model in the older format
         root = _child(root, "model_weights")
@@ -337,13 +348,6 @@ def _shape_words(shape: Sequence[int]) -> str:
 
 def _numbers(layers: Sequence[CarriedLayer]) -> int:
     return sum(int(np.prod(shape)) for layer in layers for shape in layer.shapes)
-
-
-@contextmanager
-def _progress_on_stderr() -> Iterator[None]:
-    """Keras writes the progress of its downloads to standard output, where results go."""
-    with contextlib.redirect_stdout(sys.stderr if sys.stderr.isatty() else io.StringIO()):
-        yield
 
 
 def _no_imagenet_weights(name: str, reason: str) -> ModelFileError:

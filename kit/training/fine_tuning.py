@@ -12,7 +12,7 @@ import numpy as np
 
 from kit.data.duplicates import row_keys
 from kit.errors import RecipeError, RunError
-from kit.models.carry import carry_file, carry_from, carry_imagenet, imagenet_backbone
+from kit.models.carry import carry_file, carry_from, carry_imagenet, imagenet_backbone, open_weights
 from kit.training.runs import RunDirectory
 from kit.training.weights import load_classifier
 
@@ -33,6 +33,7 @@ def check_weights(weights: str, model: str, normalization: str) -> None:
     Raises:
         RecipeError: the model has no ImageNet weights, or the path does not exist.
         RunError: the directory is no run, or has no trained model.
+        ModelFileError: the file holds no weights.
     """
     if weights == "imagenet":
         imagenet_backbone(model)
@@ -43,7 +44,8 @@ def check_weights(weights: str, model: str, normalization: str) -> None:
                 "directory of a run"
             )
         if not Path(weights).is_dir():
-            return
+            with open_weights(Path(weights)):
+                return
         run = RunDirectory.open(Path(weights))
         if not run.trained_folds():
             raise RunError(f"the run {weights} has no trained model: choose another for --weights")

@@ -78,7 +78,7 @@ def range_test(
     losses, diverged = _losses(step, rates, _batches(images, fold, recipe), listener or Listener())
     rates = rates[: len(losses)]
     smoothed = smooth(rates, losses)
-    return RangeTest(rates, losses, smoothed, diverged, suggest(rates, smoothed))
+    return RangeTest(rates, losses, smoothed, diverged, suggest(rates, smoothed, diverged))
 
 
 def _batches(images: Images, fold: Fold, recipe: Recipe) -> Iterator[dict[str, np.ndarray]]:
@@ -100,9 +100,9 @@ def _losses(
         step.optimizer.learning_rate = float(rate)
         loss = float(step.train_on_batch(batch, return_dict=True)["loss"])
         if not math.isfinite(loss):
-            if number == 1:
+            if len(losses) < 2:  # a curve takes two
                 raise RunError(
-                    f"the loss became {loss} in step 1, at learning rate {rate:.2g}: no rate can mend that; "
+                    f"the loss became {loss} in step {number}, at learning rate {rate:.2g}: no rate can mend that; "
                     "look at --normalization and --augment"
                 )
             return np.array(losses), True
@@ -123,7 +123,7 @@ def smooth(rates: np.ndarray, losses: np.ndarray) -> np.ndarray:
     return gaussian_filter1d(losses, SMOOTHING / decades, mode="nearest")
 
 
-def suggest(rates: np.ndarray, smoothed: np.ndarray) -> float:
+def suggest(rates: np.ndarray, smoothed: np.ndarray, diverged: bool = False) -> float:
     """The middle of the valley's floor, rounded to two digits: the peak of a schedule that falls in the end.
 
     The floor reaches from the first to the last rate whose loss is near the lowest of all; where it is wide, its
@@ -137,9 +137,10 @@ def suggest(rates: np.ndarray, smoothed: np.ndarray) -> float:
     """
     start, low = smoothed[0], smoothed.min()
     if low > FALLEN * start:
+        ended, mend = (", where it diverged", "") if diverged else ("", "more --steps, or ")
         raise RunError(
-            f"the loss falls at no learning rate from {rates[0]:.2g} to {rates[-1]:.2g} within {len(rates)} steps: "
-            "try more --steps, or another model or normalization"
+            f"the loss falls at no learning rate from {rates[0]:.2g} to {rates[-1]:.2g} within {len(rates)} steps"
+            f"{ended}: try {mend}another model or normalization"
         )
     floor = rates[smoothed <= low + NEAR * (start - low)]
     return float(f"{math.sqrt(floor[0] * floor[-1]):.2g}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from kit.errors import RecipeError
 from kit.registry import Registry
 
 _NOT_DECAYED = ["bias", "gamma", "beta"]  # shifts and scales: shrinking them does not make a network simpler
 
 OPTIMIZERS = Registry("optimizer")
 """Functions (learning_rate: float or Keras schedule, /, options) -> Keras optimizer."""
+
+_MOMENTA = ("momentum", "beta_1", "beta_2", "rho")  # shares of a past that must fade
 
 
 @OPTIMIZERS.register
@@ -86,6 +89,21 @@ def muon(learning_rate: Any, /, momentum: float = 0.95, nesterov: bool = True) -
             self.assign_sub(variable, ops.reshape(update, variable.shape))
 
     return Muon(learning_rate, momentum=momentum, nesterov=nesterov, weight_decay=None, adam_weight_decay=None)
+
+
+def check_optimizer(spec: str) -> None:
+    """Refuse options with which no training comes to anything; Keras takes many of them.
+
+    Raises:
+        RecipeError: so it is.
+    """
+    for name, value in OPTIMIZERS.options_of(spec).items():
+        if name in _MOMENTA and not 0 <= value < 1:
+            raise RecipeError(f"optimizer {spec!r}: {name} is {value}, expected 0 up to, not including, 1")
+        if name == "epsilon" and value <= 0:
+            raise RecipeError(f"optimizer {spec!r}: epsilon is {value}, expected more than 0")
+        if name == "weight_decay" and value < 0:
+            raise RecipeError(f"optimizer {spec!r}: weight_decay is {value}, expected 0 or more")
 
 
 def build_optimizer(spec: str, learning_rate: float, weight_decay: float = 0.0, clip_norm: float = 0.0) -> Any:

@@ -14,14 +14,14 @@ from kit.data.folds import make_split
 from kit.errors import RecipeError
 from kit.models import MODELS
 from kit.models.views import VIEWS
-from kit.registry import parse_spec, unknown_name
+from kit.registry import LARGEST, parse_spec, unknown_name
 from kit.scoring.metrics import make_metric
 from kit.training.augment import augmentation
 from kit.training.averaging import AVERAGES
 from kit.training.control import MONITORS, PLATEAUS
 from kit.training.losses import LOSSES
 from kit.training.normalization import NORMALIZATIONS
-from kit.training.optimizers import OPTIMIZERS
+from kit.training.optimizers import check_optimizer
 from kit.training.schedules import learning_rates, lowest_steps
 from kit.training.switches import check_precision
 
@@ -107,7 +107,7 @@ class Recipe:
         make_metric(self.metric)
         MODELS.bind_one(self.model)
         make_split(self.split)
-        OPTIMIZERS.bind_one(self.optimizer)
+        check_optimizer(self.optimizer)
         NORMALIZATIONS.bind_one(self.normalization)
         LOSSES.bind_one(self.loss)()
         AVERAGES.bind_one(self.average)()
@@ -221,3 +221,5 @@ def _check_whole(name: str, value: Any, minimum: int, maximum: int) -> None:
 def _check_number(name: str, value: Any, accepts: Callable[[float], bool], expected: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not accepts(value):
         raise RecipeError(f"{name} is {value!r}, expected a number {expected}")
+    if value > LARGEST:
+        raise RecipeError(f"{name} is {value!r}, expected at most {LARGEST:g}, as training is in float32")

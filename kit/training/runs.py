@@ -161,10 +161,10 @@ class RunDirectory:
         """
         parent = root / competition
         try:
+            if name is not None:
+                cls.check_name(root, competition, name)
             parent.mkdir(parents=True, exist_ok=True)
             if name is not None:
-                if not re.fullmatch(r"[\w][\w.+-]*", name):
-                    raise RunError(f"--name {name!r}: expected letters, digits, '.', '_', '+' and '-' only")
                 return cls._claim(parent / name)
             taken = [_trailing_number(path.name, model_name) for path in parent.iterdir()]
             number = max(taken, default=0) + 1
@@ -176,12 +176,24 @@ class RunDirectory:
         except OSError as error:
             raise RunError(f"cannot write to {parent}: {error.strerror or error}; choose another --out") from None
 
+    @staticmethod
+    def check_name(root: Path, competition: str, name: str) -> None:
+        """Refuse a name that ``create`` would.
+
+        Raises:
+            RunError: it is taken, or no plain file name.
+        """
+        if not re.fullmatch(r"[\w][\w.+-]*", name):
+            raise RunError(f"--name {name!r}: expected letters, digits, '.', '_', '+' and '-' only")
+        if (path := root / competition / name).exists():
+            raise _taken(path)
+
     @classmethod
     def _claim(cls, path: Path) -> RunDirectory:
         try:
             path.mkdir()
         except FileExistsError:
-            raise RunError(f"the run {path} exists and is never overwritten: choose another --name") from None
+            raise _taken(path) from None
         return cls(path)
 
     @classmethod
@@ -259,9 +271,11 @@ class RunDirectory:
                 file.truncate(0)
 
     def discard_unless_begun(self) -> None:
-        """Leave nothing of a run that was refused before its first step, as for weights that do not fit."""
-        if not any(self.path.rglob("architecture.json")):
+        """Leave nothing of a run without weights or a checkpoint, with which nothing can be done."""
+        if not any(any(self.path.rglob(kept)) for kept in ("*.weights.h5", "checkpoints/*.json")):
             shutil.rmtree(self.path, ignore_errors=True)
+            with suppress(OSError):  # other runs are there
+                self.path.parent.rmdir()
 
     @property
     def is_finished(self) -> bool:
@@ -279,6 +293,10 @@ class RunDirectory:
 
     def read_out_of_fold(self) -> dict[str, np.ndarray]:
         return _read_arrays(self.path / "out_of_fold.npz")
+
+
+def _taken(path: Path) -> RunError:
+    return RunError(f"the run {path} exists and is never overwritten: choose another --name")
 
 
 def find_runs(root: Path) -> Iterator[RunDirectory]:

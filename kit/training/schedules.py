@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kit.errors import RecipeError
-from kit.registry import Registry
+from kit.registry import LARGEST, Registry
 
 SCHEDULES = Registry("schedule")
 """Functions (phase, /, options) -> float64 (at most phase.steps,) learning rates."""
+
+SHORTEST_PERIOD = 1e-6  # epochs
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,14 @@ def learning_rates(spec: str, peak: float, epochs: int, steps_per_epoch: int) ->
         parts.append(stage(phase)[: phase.steps])
         phase = replace(phase, steps=phase.steps - len(parts[-1]))
     if phase.steps:
-        raise RecipeError(f"schedule {spec!r} ends {phase.steps} steps early: add a last stage, such as |cosine")
-    return np.concatenate(parts).astype(np.float32)
+        ended = epochs - phase.steps / steps_per_epoch
+        raise RecipeError(
+            f"schedule {spec!r} ends after {ended:.3g} of {epochs} epochs: add a last stage, such as |cosine"
+        )
+    rates = np.concatenate(parts)
+    if rates.max() > LARGEST:
+        raise RecipeError(f"schedule {spec!r} rises to a rate of {rates.max():g}, expected at most {LARGEST:g}")
+    return rates.astype(np.float32)
 
 
 def lowest_steps(rates: np.ndarray) -> np.ndarray:
@@ -84,17 +92,22 @@ def warm_restarts(phase: Phase, /, minimum: float = 0.0, period: float = 10.0, t
 
     ``period`` is the length of the first cycle in epochs; each cycle is ``t_mul`` times as long as the one before.
     """
-    if period <= 0 or t_mul < 1:
-        raise RecipeError(f"warm_restarts: period is {period}, t_mul {t_mul}; expected period > 0 and t_mul >= 1")
-    rates: list[np.ndarray] = []
-    length, start, end = period * phase.steps_per_epoch, 0, 0.0
-    while start < phase.steps:
-        end += length  # unrounded, so that cycles do not drift from the epochs
-        steps = max(1, round(end) - start)
-        rates.append(_half_cosine(np.arange(steps) / steps, phase.peak, _checked(minimum, phase)))
-        start += steps
-        length *= t_mul
-    return np.concatenate(rates)[: phase.steps]
+    if period < SHORTEST_PERIOD or t_mul < 1:
+        raise RecipeError(
+            f"warm_restarts: period is {period}, t_mul {t_mul}; expected period >= {SHORTEST_PERIOD:g} and t_mul >= 1"
+        )
+    length = period * phase.steps_per_epoch
+    cycles = int(min(phase.steps, phase.steps / length + 2))
+    with np.errstate(over="ignore"):  # a cycle may well have no end
+        ends = np.cumsum(np.cumprod(np.append(length, np.full(cycles - 1, t_mul))))
+    number = np.arange(1, cycles + 1)
+    # Rounded only now, so that cycles do not drift from the epochs; each has a step at least.
+    ends = number + np.maximum.accumulate(np.maximum(np.rint(ends) - number, 0))
+    starts = np.append(0, ends)
+    steps = np.arange(phase.steps)
+    cycle = np.searchsorted(ends, steps, side="right")
+    progress = (steps - starts[cycle]) / (ends[cycle] - starts[cycle])
+    return _half_cosine(progress, phase.peak, _checked(minimum, phase))
 
 
 @SCHEDULES.register
@@ -102,7 +115,7 @@ def step(phase: Phase, /, epochs: float = 10.0, factor: float = 0.1) -> np.ndarr
     """The recipe's learning rate, times ``factor`` after every ``epochs`` epochs."""
     if epochs <= 0 or not 0 < factor < 1:
         raise RecipeError(f"step: epochs is {epochs}, factor {factor}; expected epochs > 0 and factor between 0 and 1")
-    fallen = np.arange(phase.steps) // max(1, round(epochs * phase.steps_per_epoch))
+    fallen = np.arange(phase.steps) // max(1, round(min(epochs * phase.steps_per_epoch, phase.steps)))
     return phase.peak * factor**fallen
 
 
@@ -129,8 +142,8 @@ def triangular(phase: Phase, /, minimum: float = 0.0, period: float = 10.0) -> n
 
     ``period`` is the length of a whole cycle in epochs; each begins and ends at the minimum.
     """
-    if period <= 0:
-        raise RecipeError(f"triangular: period is {period}, expected more than 0 epochs")
+    if period < SHORTEST_PERIOD:
+        raise RecipeError(f"triangular: period is {period}, expected {SHORTEST_PERIOD:g} epochs or more")
     place = np.arange(phase.steps) / (period * phase.steps_per_epoch)  # in cycles
     height = 1 - np.abs(2 * (place % 1) - 1)
     return _checked(minimum, phase) + (phase.peak - minimum) * height

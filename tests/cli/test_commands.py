@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kit.__main__ import run
 from kit.cli.main import main
 from kit.version import __version__
 
@@ -99,7 +100,8 @@ BAD_COMMANDS = [
     (["train", "digits", "--precision", "half"], "precision is 'half', expected one of auto, float32, bfloat16, float16"),
     (["train", "digits", "--folds", "1"], "folds is 1, expected at least 2"),
     (["train", "digits", "--folds", "5", "--fold", "5"], "fold is 5, expected 0 to 4, counting from 0, with split "),
-    (["train", "digits", "--fold", "1"], "fold is 1, expected 0 to 0, counting from 0, with split 'holdout'"),
+    (["train", "digits", "--fold", "1"], "fold is 1, but split 'holdout' has one fold, 0: --folds deals more"),
+    (["train", "digits", "--split", "folds_file('folds.csv')", "--fold", "-1"], "fold is -1, expected 0 or more, counting from"),
     (["train", "digits", "--name", "../x"], "--name '../x': expected letters, digits"),
     (["train", "fashion_mnist", "--data", "nowhere"], "--data nowhere does not exist: name the directory or .zip"),
     (["train", "fashion_mnist", "--data", "."], "fashion_mnist_dataset_train.npy is not in fashion_mnist or .: put the "),
@@ -136,6 +138,16 @@ BAD_COMMANDS = [
     (["train", "--resume", "runs/digits/a", "--folds", "5"], "--resume goes on as the run began: leave out --folds"),
     (["train", "--refit", "runs/digits/a", "--epochs", "5"], "--refit trains as the run did: leave out --epochs"),
     (["train", "digits", "--time-limit", "soon"], "--time-limit 'soon': expected a time such as 8h, 90m or 600s"),
+    (["train", "digits", "--checkpoint-seconds", "-1"], "checkpoint_seconds is -1.0, expected a number from 0 up"),
+    (["train", "digits", "--checkpoint-seconds", "nan"], "checkpoint_seconds is nan, expected a number from 0 up"),
+    (["train", "digits", "--seeds", "3", "--seed", "4294967295"], "seed is 4294967295 with 3 seeds, which count up from it: expected at most 4294967293"),
+    (["train", "digits", "--schedule", "warmup(1)"], "schedule 'warmup(1)' ends after 1 of 15 epochs: add a last stage"),
+    (["train", "digits", "--schedule", "cosine(minimum=-1)"], "minimum is -1, expected 0 up to the learning rate, 0.004"),
+    (["train", "digits", "--schedule", "warmup(1e308)|cosine"], "the spec 'warmup(1e308)|cosine' has a number beyond 3e+38"),
+    (["train", "digits", "--optimizer", "adamw(beta_1=1.5)"], "beta_1 is 1.5, expected 0 up to, not including, 1"),
+    (["train", "digits", "--clip-norm", "1e300"], "clip_norm is 1e+300, expected at most 3e+38, as training is in float32"),
+    (["train", "digits", "--augment", "pad_crop(10000000000)"], "augment 'pad_crop(10000000000)': pad_crop moves images by up to 10000000000 pixels down and 10000000000 right, expected fewer than the 28x28 that they have"),
+    (["preview", "digits", "--augment", "shift(height=100)"], "shift moves images by up to 100 pixels down and 2 right, expected"),
     (["train", "digits", "--seeds", "0"], "seeds is 0, expected a whole number from 1 to 1000"),
     (["train", "digits", "--snapshots", "5", "--schedule", "cosine"], "snapshots is 5, but the rate has 1 minima in 15"),
     (["train", "digits", "--keep", "snapshots"], "keep is 'snapshots' and snapshots 0: expected both keep 'snapshots'"),
@@ -152,6 +164,8 @@ BAD_COMMANDS = [
     (["predict"], "there is no finished run in runs"),
     (["predict", "gone.onnx"], "there is no model file gone.onnx: expected an .onnx file or a run directory"),
     (["report"], "there is no finished run in runs"),
+    (["preview", "csv", "--augment", "flip", "--data", "empty"], "empty: there is none of train.csv, "),
+    (["models", "custom_vg(l1=0.1)"], "unknown model 'custom_vg': did you mean 'custom_vgg'?"),
     (["runs", "digitz"], "unknown competition 'digitz': did you mean 'digits'? choose one of "),
     (["runs", "--runs", "nowhere"], "--runs nowhere is not a directory: name the one that kit train has as --out"),
     (["data", "prepare", "csv"], "there is no data/csv or data: put the competition's files there, or name their"),
@@ -164,17 +178,18 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("torn.h5").write_bytes(b"not weights")
+    Path("empty").mkdir()
     assert kit(*words, monkeypatch=monkeypatch) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("kit: ")
     assert message in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
-    assert {path.name for path in Path().iterdir()} <= {"cache", "runs", "torn.h5"}
-    assert not list(Path().glob("runs/*/*"))
+    assert {path.name for path in Path().iterdir()} <= {"cache", "runs", "torn.h5", "empty"}
+    assert not list(Path().glob("runs/*"))
 
 
-@pytest.mark.parametrize("words", [words for words, _ in BAD_COMMANDS if words[0] == "train" and "--name" not in words])
+@pytest.mark.parametrize("words", [words for words, _ in BAD_COMMANDS if words[0] == "train"])
 def test_a_dry_run_refuses_what_a_training_would(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +199,42 @@ def test_a_dry_run_refuses_what_a_training_would(
         assert kit(*command, monkeypatch=monkeypatch) == 2
         messages.append(capsys.readouterr().err)
     assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("command", ["train", "lr-find"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": None}, "bad.json: model is None, expected a string"),
+        ({"model": 5}, "bad.json: model is 5, expected a string"),
+        ({"epochs": "ten"}, "bad.json: epochs is 'ten', expected a whole number from 1 to 100000"),
+        ({"learning_rate": 10**400}, "bad.json: learning_rate is 1000"),
+        ({"split": "folds_file('a\\x00b')"}, "bad.json: cannot read the spec "),
+        ("[" * 100_000, "bad.json is not a recipe.json of a run"),
+        ('{"recipe": {"competition": "digits"}}', "bad.json: the recipe has no model"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_bad_recipe_file_is_named(
+    command: str, changes: object, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = {"competition": "digits", "model": "brief"}
+    text = changes if isinstance(changes, str) else json.dumps({"recipe": recipe | dict(changes)})  # type: ignore[call-overload]
+    Path("bad.json").write_text(text)
+    words = ["--snapshots", "2"] if command == "train" else []
+    assert kit(command, "digits", "--recipe", "bad.json", *words, monkeypatch=monkeypatch) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"kit: {message}")
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_name_that_is_taken_is_refused(
+    more: list[str], runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert kit("train", "digits", "--name", "deeper-1", *more, monkeypatch=monkeypatch) == 2
+    told = "kit: the run runs/digits/deeper-1 exists and is never overwritten: choose another --name\n"
+    assert capsys.readouterr().err == told
 
 
 BAD_FILES = [
@@ -248,6 +299,8 @@ def test_competitions_and_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         assert word in capsys.readouterr().out
     assert kit("models", "speed_net", monkeypatch=monkeypatch) == 0
     assert "options  widths=(64, 256, 256), stem=24" in capsys.readouterr().out
+    assert kit("models", "custom_vgg(l1=0.1)", monkeypatch=monkeypatch) == 0
+    assert "options  l1=0.0, l2=0.0, dropout=0.3" in capsys.readouterr().out
     assert kit("models", "speednet", monkeypatch=monkeypatch) == 2
     assert "unknown model 'speednet': did you mean 'speed_net'?" in capsys.readouterr().err
 
@@ -404,6 +457,19 @@ def test_what_no_command_foresaw_is_one_line(
     monkeypatch.setattr("kit.training.runs.find_runs", fail)
     assert kit("runs", monkeypatch=monkeypatch) == code
     assert capsys.readouterr().err == message
+
+
+def test_an_interrupt_while_the_program_is_imported_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "kit.cli.main", Interrupted())
+    with pytest.raises(SystemExit, match="130"):
+        run()
+    assert capsys.readouterr().err == "kit: interrupted\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -27,6 +27,10 @@ def test_it_suggests_a_rate_draws_and_leaves_no_run(
     [
         (["--out", "lr.bmp"], "kit: --out lr.bmp: expected a name that ends in .png, .svg or .pdf"),
         (["--model", "deper"], "kit: unknown model 'deper': did you mean 'deeper'?"),
+        (
+            ["--augment", "shift(height=100)"],
+            "kit: augment 'shift(height=100)': shift moves images by up to 100 pixels",
+        ),
         (["--steps", "3"], "kit: steps is 3, expected 50 to 10,000"),
     ],
 )

@@ -156,12 +156,15 @@ def test_without_files_keras_downloads_them(server: str, monkeypatch: pytest.Mon
     assert len(open_competition("cifar100(labels='coarse')").load_train().labels) == 200  # type: ignore[arg-type]
 
 
-def test_a_download_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_download_that_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     redirect(monkeypatch, tmp_path, "http://127.0.0.1:9/nothing")
     with pytest.raises(
         DataError, match=r"no train files of cifar100 in data/cifar100 or data: put .* it cannot be downloa"
     ):
         open_competition("cifar100").load_train()
+    assert capsys.readouterr() == ("", "")  # the error is the only line
     assert not Path("data").exists()
 
 

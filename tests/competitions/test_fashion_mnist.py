@@ -91,10 +91,13 @@ def test_without_files_the_original_data_set_is_downloaded(  # type: ignore[no-u
     assert [int(row["target"]) for row in answers] == (TEST[1] // 2 + 1).tolist()
 
 
-def test_without_a_network_the_error_says_what_to_do(download_from) -> None:  # type: ignore[no-untyped-def]
+def test_without_a_network_the_error_says_what_to_do(  # type: ignore[no-untyped-def]
+    download_from, capsys: pytest.CaptureFixture[str]
+) -> None:
     download_from("http://127.0.0.1:9/")  # nothing listens there
     with pytest.raises(DataError) as error:
         load_train()
+    assert capsys.readouterr() == ("", "")  # the error is the only line
     message = str(error.value)
     assert "no fashion_mnist files in data/fashion_mnist" in message
     assert "put fashion_mnist_dataset_train.npy and fashion_mnist_dataset_kaggle.npy there" in message

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -137,8 +138,10 @@ def test_smoothing_neither_lags_nor_depends_on_the_number_of_steps() -> None:
 
 def test_what_cannot_be_found_is_told(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     rates = np.geomspace(1e-6, 10, 100)
-    with pytest.raises(RunError, match="the loss falls at no learning rate from 1e-06 to 10"):
+    with pytest.raises(RunError, match="no learning rate from 1e-06 to 10 within 100 steps: try more --steps, or"):
         suggest(rates, np.linspace(1, 5, 100))
+    with pytest.raises(RunError, match="within 2 steps, where it diverged: try another model or normalization$"):
+        suggest(rates[:2], np.array([1.0, 80.0]), diverged=True)
 
     def broken() -> Augmentation:
         return lambda pixels, targets, seed: (pixels * math.inf, targets)
@@ -148,3 +151,19 @@ def test_what_cannot_be_found_is_told(images: Images, monkeypatch: pytest.Monkey
         find(images, augment="broken")
     with pytest.raises(RecipeError, match="steps is 49, expected 50 to 10,000"):
         find(images, steps=49)
+
+
+@pytest.mark.parametrize("finite", [0, 1])
+def test_a_loss_that_is_not_finite_from_the_start_is_told(
+    finite: int, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Step:
+        optimizer = SimpleNamespace()
+
+        def train_on_batch(self, batch: object, return_dict: bool) -> dict[str, float]:
+            return {"loss": losses.pop(0)}
+
+    losses = [1.0] * finite + [math.nan]
+    monkeypatch.setattr("kit.training.lr_find.prepare", lambda *arguments: SimpleNamespace(step=Step()))
+    with pytest.raises(RunError, match=rf"the loss became nan in step {finite + 1}, at learning rate 1.*: no rate can"):
+        find(images)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from kit.training.optimizers import OPTIMIZERS, build_optimizer
+from kit.errors import RecipeError
+from kit.training.optimizers import OPTIMIZERS, build_optimizer, check_optimizer
 
 pytestmark = pytest.mark.backend
 
@@ -30,6 +31,22 @@ def test_options_reach_keras(name: str) -> None:
     config = OPTIMIZERS.bind_one(name + OPTIONS[name])(0.25).get_config()
     assert config["learning_rate"] == 0.25
     assert config.items() >= SETTINGS[name].items()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("adam(beta_1=1.5)", "beta_1 is 1.5, expected 0 up to, not including, 1"),
+        ("adamw(0.1, 0.9, 1.0)", "beta_2 is 1.0, expected 0 up to"),
+        ("muon(momentum=-1)", "momentum is -1, expected 0 up to"),
+        ("rmsprop(rho=5)", "rho is 5, expected 0 up to"),
+        ("adamax(epsilon=0)", "epsilon is 0, expected more than 0"),
+        ("lion(weight_decay=-0.1)", "weight_decay is -0.1, expected 0 or more"),
+    ],
+)
+def test_options_that_train_nothing_are_refused(spec: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        check_optimizer(spec)
 
 
 def test_every_optimizer_is_tested() -> None:

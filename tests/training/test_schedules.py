@@ -78,21 +78,45 @@ def test_one_cycle_rises_and_falls() -> None:
         ("piecewise(((9, 0.1), (6, 0.01)))", "expected .epochs, factor. pairs, epochs rising from above 0"),
         ("piecewise((6, 0.1))", r"changes is \(6, 0.1\), expected \(\(a number, a number\), ...\)"),
         ("piecewise(())", "changes are .., expected"),
-        ("triangular(period=0)", "period is 0, expected more than 0 epochs"),
+        ("triangular(period=0)", "period is 0, expected 1e-06 epochs or more"),
+        ("triangular(period=1e-320)", "expected 1e-06 epochs or more"),
         ("one_cycle(rise=1.0)", "start is 0.04, rise 1.0; expected both between 0 and 1"),
         ("cosin", "unknown schedule 'cosin': did you mean 'cosine'"),
         ("cosine(2.0)", "minimum is 2.0, expected 0 up to the learning rate, 1.0"),
         ("cosine(-1)", "minimum is -1"),
-        ("warmup(1)", "ends 40 steps early: add a last stage"),
+        ("warmup(1)", r"'warmup\(1\)' ends after 1 of 5 epochs: add a last stage"),
+        ("piecewise(((1, 1e38), (2, 1e39)))", "has a number beyond 3e.38: expected smaller ones"),
         ("cosine|constant", "its other stages take every epoch"),
         ("warmup(0)|cosine", "epochs is 0, expected more than 0"),
-        ("warm_restarts(period=0)", "expected period > 0"),
+        ("warm_restarts(period=0)", "expected period >= 1e-06"),
         ("warm_restarts(t_mul=0.5)", "t_mul >= 1"),
     ],
 )
 def test_bad_schedules_are_refused(spec: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         learning_rates(spec, 1.0, 5, 10)
+
+
+def test_rates_that_float32_does_not_hold_are_refused() -> None:
+    with pytest.raises(RecipeError, match=r"rises to a rate of 1e\+39, expected at most 3e\+38"):
+        learning_rates("piecewise(((1, 1e38),))", 10.0, 5, 10)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("warmup(1e38)|constant", np.append(np.arange(1, 26) / 25, np.ones(25))),
+        ("warm_restarts(0, 1e38)", np.ones(50)),
+        ("step(1e38)", np.ones(50)),
+        ("piecewise(((1e38, 0.1),))", np.ones(50)),
+        ("triangular(0.5, 1e38)", np.full(50, 0.5)),
+        ("warm_restarts(0, 1e-6)", np.ones(50)),  # cycles of one step
+        ("warm_restarts(0, 0.2)", np.tile([1, 0.5], 25)),
+        ("warm_restarts(0, 0.2, t_mul=1e38)", np.append([1, 0.5], np.ones(48))),
+    ],
+)
+def test_stages_far_longer_or_shorter_than_the_run(spec: str, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(learning_rates(spec, 1.0, 5, 10), expected, rtol=1e-6)
 
 
 def test_a_run_of_one_step() -> None:

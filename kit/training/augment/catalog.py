@@ -24,10 +24,13 @@ class Ranged:
 
     extremes: images -> images by a few words, such as ``brightness 0.9``. They call the functions that ``draw`` calls
     with what it drew, so that what is shown is what a training can get.
+
+    reach: the most pixels down or up, and right or left, that it moves an image by.
     """
 
     draw: Augmentation
     extremes: Mapping[str, Callable[[Any], Any]]
+    reach: tuple[int, int] = (0, 0)
 
     def __call__(self, images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
         return self.draw(images, targets, seed)
@@ -59,6 +62,22 @@ def augmentation_stages(spec: str) -> list[tuple[str, Augmentation]]:
     """The stages of a spec with their names, left to right."""
     names = [stage.name for stage in parse_spec(spec)]
     return [(name, stage()) for name, stage in zip(names, AUGMENTATIONS.bind(spec), strict=True)]
+
+
+def check_reach(spec: str, image_shape: tuple[int, int, int]) -> None:
+    """Refuse a spec that would move images of (height, width, channels) out of their own frame.
+
+    Raises:
+        RecipeError: so it is.
+    """
+    height, width, _ = image_shape
+    for name, stage in augmentation_stages(spec):
+        down, right = stage.reach if isinstance(stage, Ranged) else (0, 0)
+        if down >= height or right >= width:
+            raise RecipeError(
+                f"augment {spec!r}: {name} moves images by up to {down} pixels down and {right} right, expected fewer "
+                f"than the {height}x{width} that they have"
+            )
 
 
 def applied_to(images: Any, changed: Any, seed: Any, probability: float) -> Any:

@@ -55,8 +55,8 @@ def pca_colour(deviation: float = 0.1, probability: float = 1.0) -> Augmentation
         deviation: standard deviation of what is added, as a share of the standard deviation of the colours.
         probability: share of the images that are changed.
     """
-    if not 0 < deviation < float("inf"):
-        raise RecipeError(f"pca_colour: deviation is {deviation}, expected more than 0")
+    if not 0 < deviation <= 100:
+        raise RecipeError(f"pca_colour: deviation is {deviation}, expected more than 0, at most 100")
 
     def change(images: Any, seed: Any) -> Any:
         from keras import ops, random

@@ -16,6 +16,7 @@ from kit.errors import RecipeError
 from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, applied_to, check_probability
 from kit.training.augment.interpolation import sample
 
+MOST_ALPHA, MOST_SIGMA = 1e5, 1e3  # pixels; with more, images are noise, and the Gaussian fills the memory
 TRUNCATE = 4.0  # standard deviations at which the Gaussian ends, as in SciPy
 
 
@@ -29,8 +30,11 @@ def elastic(alpha: tuple[float, float] = (10.0, 12.0), sigma: float = 3.0, proba
         probability: share of the images that are distorted.
     """
     check_probability("elastic", probability)
-    if not 0 <= alpha[0] <= alpha[1] or sigma <= 0:
-        raise RecipeError(f"elastic: alpha is {alpha}, sigma {sigma}; expected 0 <= alpha[0] <= alpha[1] and sigma > 0")
+    if not 0 <= alpha[0] <= alpha[1] <= MOST_ALPHA or not 0 < sigma <= MOST_SIGMA:
+        raise RecipeError(
+            f"elastic: alpha is {alpha}, sigma {sigma}; expected 0 <= alpha[0] <= alpha[1] <= {MOST_ALPHA:g} and "
+            f"0 < sigma <= {MOST_SIGMA:g}"
+        )
 
     def apply(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:
         from keras import ops, random

@@ -50,7 +50,7 @@ def shift(height: int = 2, width: int = 2, fill: Fill = "nearest", probability: 
 
     ends = {f"up {height}": (-height, 0), f"down {height}": (height, 0)} if height else {}
     ends |= {f"left {width}": (0, -width), f"right {width}": (0, width)} if width else {}
-    return Ranged(apply, {words: _moved_by(*distance, fill) for words, distance in ends.items()})
+    return Ranged(apply, {words: _moved_by(*distance, fill) for words, distance in ends.items()}, (height, width))
 
 
 @AUGMENTATIONS.register
@@ -81,7 +81,7 @@ def pad_crop(padding: int = 4, fill: Fill = "constant", probability: float = 1.0
         for across, down in (("top", padding), ("bottom", -padding))
         for along, right in (("left", padding), ("right", -padding))
     }
-    return Ranged(apply, corners)
+    return Ranged(apply, corners, (padding, padding))
 
 
 def _moved_by(down: int, right: int, fill: Fill) -> Callable[[Any], Any]:

@@ -12,6 +12,8 @@ from typing import Any
 from kit.errors import RecipeError
 from kit.training.augment.catalog import AUGMENTATIONS, Augmentation, check_probability, chosen
 
+LEAST_ALPHA = 1e-6  # which mixes nothing any more; float32 does not hold the exponent of a far smaller one
+
 
 @AUGMENTATIONS.register
 def mixup(alpha: float = 0.2, probability: float = 1.0) -> Augmentation:
@@ -69,8 +71,8 @@ def cutmix(alpha: float = 1.0, probability: float = 1.0) -> Augmentation:
 
 def _check(name: str, alpha: float, probability: float) -> None:
     check_probability(name, probability)
-    if not 0 < alpha < math.inf:
-        raise RecipeError(f"{name}: alpha is {alpha}, expected a number above 0, such as 0.2 or 1")
+    if not alpha >= LEAST_ALPHA:
+        raise RecipeError(f"{name}: alpha is {alpha}, expected {LEAST_ALPHA:g} or more, such as 0.2 or 1")
 
 
 def _partners(images: Any, targets: Any, seed: Any) -> tuple[Any, Any]:

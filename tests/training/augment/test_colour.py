@@ -110,6 +110,7 @@ def test_probability_is_the_share_that_changes(name: str) -> None:
         ("contrast(-0.1)", "contrast: amount is -0.1"),
         ("contrast(probability=2)", "contrast: probability is 2, expected 0 to 1"),
         ("pca_colour(0)", "pca_colour: deviation is 0, expected more than 0"),
+        ("pca_colour(1e38)", "pca_colour: deviation is 1e.38, expected more than 0, at most 100"),
         ("pca_colour(probability=-1)", "pca_colour: probability is -1"),
     ],
 )

@@ -56,7 +56,9 @@ def test_smoothing_keeps_a_constant_field() -> None:
     np.testing.assert_allclose(np.ones(12, np.float32) @ smoothing_matrix(12, 3.0), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("spec", ["elastic((5, 2))", "elastic(sigma=0)", "elastic((-1, 2))", "elastic(probability=2)"])
-def test_bad_options_are_refused(spec: str) -> None:
+@pytest.mark.parametrize(
+    "options", ["(5, 2)", "sigma=0", "(-1, 2)", "probability=2", "sigma=1e10", "(1e30, 1e30)", "(0, 1e300)"]
+)
+def test_bad_options_are_refused(options: str) -> None:
     with pytest.raises(RecipeError, match="elastic"):
-        augmentation(spec)
+        augmentation(f"elastic({options})")

@@ -5,6 +5,7 @@ import pytest
 
 from kit.errors import RecipeError
 from kit.training.augment import augmentation
+from kit.training.augment.catalog import check_reach
 from kit.training.augment.geometric import move
 
 pytestmark = pytest.mark.backend
@@ -93,3 +94,14 @@ def test_probability_is_the_share_that_is_cropped() -> None:
 def test_bad_options_are_refused(spec: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         augmentation(spec)
+
+
+@pytest.mark.parametrize("spec", ["pad_crop(28)", "flip|shift(height=28)", "shift(width=3000000000)"])
+def test_images_that_would_leave_their_frame_are_refused(spec: str) -> None:
+    message = r"(pad_crop|shift) moves images by up to \d+ pixels down and \d+ right, expected fewer than the 28x28"
+    with pytest.raises(RecipeError, match=message):
+        check_reach(spec, (28, 28, 1))
+
+
+def test_images_that_stay_in_their_frame_are_not() -> None:
+    check_reach("none|flip|pad_crop(27)|shift(27, 30)|affine(height=1.0)|elastic", (28, 31, 3))
