@@ -53,11 +53,13 @@ def test_train_export_predict_report(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "out of fold accuracy " in printed.out
     assert "kit predict runs/fashion_mnist/brief-1 --out submissions/brief-1.csv" in printed.out
 
-    assert kit("export", "--onnx", monkeypatch=monkeypatch) == 0
+    assert kit("export", "--onnx", "--ensemble", monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr()
-    assert "runs/fashion_mnist/brief-1/fold-1/model.onnx  " in printed.out
-    assert "0 other labels on 40 images" in printed.out
-    assert "kit predict --out submissions/run.csv" in printed.out
+    assert "runs/fashion_mnist/brief-1/ensemble.onnx  " in printed.out
+    assert "0 other labels on 40 images and 256 of noise" in printed.out
+    ensemble = "runs/fashion_mnist/brief-1/ensemble.onnx"
+    assert f"kit predict {ensemble} --out submissions/run.csv" in printed.out
+    assert kit("predict", ensemble, "--out", "whole.csv", monkeypatch=monkeypatch) == 0
 
     assert kit("predict", "--out", "submissions/run.csv", monkeypatch=monkeypatch) == 0
     assert "mean of 2 models on cpu" in capsys.readouterr().out
@@ -65,6 +67,7 @@ def test_train_export_predict_report(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert lines[0] == "id,target"
     assert [line.split(",")[0] for line in lines[1:]] == [str(i) for i in range(12)]
     assert {line.split(",")[1] for line in lines[1:]} <= set("12345")
+    assert Path("whole.csv").read_text().splitlines() == lines
 
     assert kit("report", monkeypatch=monkeypatch) == 0
     assert "brief-1/report.html" in capsys.readouterr().out
