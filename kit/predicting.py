@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kit.deploy.validator import Expected
 
 SHOWN = 5  # labels of one picture
+MOST_THREADS = 512  # each takes memory and waits for the others
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ def _check_words(
     for name, value in (("--batch-size", batch_size), ("--threads", threads), ("--top", top)):
         if value is not None and value < 1:
             raise SubmissionError(f"{name} is {value}, expected at least 1")
+    if threads is not None and threads > MOST_THREADS:
+        raise SubmissionError(f"--threads is {threads}, expected at most {MOST_THREADS}, or leave it out")
     if str(out or "").lower().endswith(".parquet") and not probabilities:
         raise SubmissionError(
             f"--out {out}: Parquet holds probabilities, and a submission is a CSV: add --probabilities"

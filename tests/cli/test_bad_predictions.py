@@ -91,6 +91,7 @@ CASES: dict[str, tuple[list[str], Callable[[], object], str]] = {
     "an output below a file": (predicting("--out", "a/run.csv"), lambda: text("a", ""), "cannot write a/run.csv: a is a file, not a directory"),
     "an output beside a stranger's JSON": (predicting("--out", "mine.csv"), lambda: text("mine.json", "[]"), "mine.json is damaged, or is not what kit writes beside a CSV: move it away"),
     "no batch": (predicting("--batch-size", "0"), lambda: None, "--batch-size is 0, expected at least 1"),
+    "far too many threads": (predicting("--threads", "100000"), lambda: None, "--threads is 100000, expected at most 512, or leave it out"),
     "unknown views": (predicting("--tta", "flop"), lambda: None, "unknown test-time augmentation 'flop': did you mean 'flip'?"),
     "views twice": (["predict", "m.onnx", "--tta", "flip"], lambda: metadata("m.onnx", tta='"flip"'), "m.onnx answers by flip itself: leave --tta out"),
     # ensembles
