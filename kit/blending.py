@@ -38,9 +38,10 @@ def blend(*sources: RunDirectory | StrPath, mean: str = "arithmetic", runs: StrP
     check_blend(mean, None, len(sources))
     members = open_members(sources, Path(runs))
     rows = common_held_out_rows(members)
-    judged = judge_weights(rows.answers, rows.labels, rows.metric, mean)
-    weights = fit_weights(rows.answers, rows.labels, mean)
-    each = [score(answers, rows.labels, rows.metric) for answers in rows.answers]
+    judged = judge_weights(rows.as_deployed, rows.labels, rows.metric, mean)
+    answers = rows.as_deployed()
+    weights = fit_weights(answers, rows.labels, mean)
+    each = [score(one, rows.labels, rows.metric) for one in answers]
     return {
         "rows": len(rows.labels),
         "metric": rows.metric,
@@ -50,7 +51,7 @@ def blend(*sources: RunDirectory | StrPath, mean: str = "arithmetic", runs: StrP
             for member, one, weight in zip(members, each, weights, strict=True)
         ],
         **asdict(judged),
-        "error_correlation": error_correlation(rows.answers, rows.labels).tolist(),
+        "error_correlation": error_correlation(answers, rows.labels).tolist(),
     }
 
 
@@ -64,12 +65,12 @@ def out_of_fold_weights(members: Sequence[Member], mean: str) -> tuple[tuple[flo
     from kit.scoring.metrics import make_metric
 
     rows = common_held_out_rows(members)
-    judged = judge_weights(rows.answers, rows.labels, rows.metric, mean)
+    judged = judge_weights(rows.as_deployed, rows.labels, rows.metric, mean)
     key = make_metric(rows.metric).key
     told = {**asdict(judged), "rows": len(rows.labels), "metric": rows.metric}
     if key(judged.fitted["score"]) <= key(judged.equal["score"]):
         return None, told
-    return tuple(map(float, fit_weights(rows.answers, rows.labels, mean))), told
+    return tuple(map(float, fit_weights(rows.as_deployed(), rows.labels, mean))), told
 
 
 @dataclass(frozen=True)
@@ -84,23 +85,18 @@ class Calibrated:
 
 
 def calibrate(member: Member) -> Calibrated:
-    """Fit a temperature on the rows that a run held out, and store it in its model files.
+    """Fit a temperature on the rows that a run held out, and note it in the run; its model files follow.
 
     Raises:
         RunError: it is no run, or held no rows out.
-        ModelFileError: a file cannot be changed.
     """
-    from kit.deploy.graphs import set_temperature
     from kit.scoring.calibration import fit_temperature, tempered_by_others
-    from kit.scoring.metrics import make_metric, mean_log_loss
+    from kit.scoring.metrics import mean_log_loss
 
-    rows = common_held_out_rows([member], as_deployed=False)
+    rows = common_held_out_rows([member])
     (answers,) = rows.answers
     temperature = fit_temperature(answers, rows.labels)
     judged = tempered_by_others(answers, rows.labels)
-    metric = make_metric(rows.metric)  # what the files say of themselves changes with it, or not
-    figure = metric.compute(judged, rows.labels) if metric.needs_probabilities else None
-    for file in member.files:
-        set_temperature(file, temperature, figure)
-    before, after = (mean_log_loss(each, rows.labels) for each in (answers, judged))
+    member.run.write_temperature(temperature)  # type: ignore[union-attr]  # a file has no held-out rows
+    before, after = (mean_log_loss(each, rows.labels) for each in (answers.mean(axis=0), judged))
     return Calibrated(member.name, temperature, before, after, len(rows.labels))

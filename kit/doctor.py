@@ -59,10 +59,14 @@ def _gpu() -> tuple[str, str, str]:
     program = shutil.which("nvidia-smi")
     if program is None:
         return "none (no nvidia-smi)", "ok", ""
-    done = subprocess.run([program, "-L"], capture_output=True, text=True, check=False, timeout=30)
+    mend = "mend the NVIDIA driver, or restart after its update"
+    try:
+        done = subprocess.run([program, "-L"], capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"nvidia-smi does not answer ({type(error).__name__})", "broken", mend
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines() or ["nothing"]
-        return f"nvidia-smi fails: {said[0]}", "broken", "mend the NVIDIA driver, or restart after its update"
+        return f"nvidia-smi fails: {said[0]}", "broken", mend
     return "; ".join(line.partition(" (UUID")[0] for line in done.stdout.splitlines()), "ok", ""
 
 
@@ -122,19 +126,25 @@ def _runtime() -> list[Finding]:
 
 def _starts(providers: list[str]) -> tuple[str, str]:
     """Whether CUDA does more than be listed."""
+    if "CUDAExecutionProvider" not in providers:
+        return "ok", ""
+    broken = "CUDA does not start: install the CUDA and cuDNN that this onnxruntime-gpu was built for"
+    try:
+        return ("ok", "") if _cuda_starts() else ("broken", broken)
+    except Exception as error:  # noqa: BLE001  whatever a broken installation raises
+        return "broken", f"{broken} ({str(error).splitlines()[0][:200] if str(error) else type(error).__name__})"
+
+
+def _cuda_starts() -> bool:
     import onnxruntime
     from onnx import TensorProto, helper
 
-    if "CUDAExecutionProvider" not in providers:
-        return "ok", ""
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "one", ends[:1], ends[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
     onnxruntime.set_default_logger_severity(4)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CUDAExecutionProvider"])
-    if session.get_providers()[0] == "CUDAExecutionProvider":
-        return "ok", ""
-    return "broken", "CUDA does not start: install the CUDA and cuDNN that this onnxruntime-gpu was built for"
+    return bool(session.get_providers()[0] == "CUDAExecutionProvider")
 
 
 def _extras() -> list[Finding]:

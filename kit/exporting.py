@@ -95,6 +95,10 @@ def compare(
     Raises:
         KitError: not even the original can be exported.
     """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ModelFileError("ONNX is written through TensorFlow: set KERAS_BACKEND=tensorflow to compare")
     run = open_run(run, Path(runs))
     given = ExportOptions(**options)
     base = replace(given, prune=0.0, cluster=0, fp16=False, int8=False)

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.deploy.model_file import load_model
 from kit.errors import RunError
 from kit.exporting import export_in_child
 from kit.opening import NOTHING_TRAINED, StrPath
-from kit.scoring.calibration import tempered
+from kit.scoring.calibration import fit_temperature, mean_tempered
 from kit.training.runs import RunDirectory, newest_run
 
 
@@ -66,35 +65,49 @@ class HeldOut:
     """Rows that had no part in the models that answered to them.
 
     ids, labels: (rows,), labels as class indices.
-    answers: float (rows, classes) of each run.
+    answers: of each run, float (models, rows, classes): of as many models as have held out each row, such as one of its
+        folds, or all of its seeds. Their mean is the run's answer.
+    temperatures: that each run's model files have.
     metric: spec of the competition's.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     answers: list[np.ndarray]
+    temperatures: list[float]
     metric: str
 
+    def as_deployed(self, fitted_to: np.ndarray | None = None) -> list[np.ndarray]:
+        """Each run's answers (rows, classes) at its temperature; or, of those that have one, at one fitted anew.
 
-def common_held_out_rows(members: Sequence[Member], *, as_deployed: bool = True) -> HeldOut:
+        Args:
+            fitted_to: bool (rows,), the rows that may be fitted to, where others are to be scored.
+        """
+        temperatures = [
+            fit_temperature(answers[:, fitted_to], self.labels[fitted_to])
+            if fitted_to is not None and temperature != 1
+            else temperature
+            for answers, temperature in zip(self.answers, self.temperatures, strict=True)
+        ]
+        return [mean_tempered(*each) for each in zip(self.answers, temperatures, strict=True)]
+
+
+def common_held_out_rows(members: Sequence[Member]) -> HeldOut:
     """The rows that every run was validated on, none of them chosen by.
-
-    Args:
-        as_deployed: at the temperature that the model files have.
 
     Raises:
         RunError: a member is a file, a run has no such rows, or the runs have none in common.
     """
-    found = []
-    for member in members:
-        if member.run is None:
-            raise RunError(f"{member.name} is a model file, which has no out-of-fold answers: name its run instead")
-        ids, labels, raw = _held_out(member.run)
-        found.append((ids, labels, tempered(raw, _temperature(member)) if as_deployed else raw))
-    saved = [member.run.read_recipe() for member in members if member.run]
+    runs = [_run_of(member) for member in members]
+    saved = [run.read_recipe() for run in runs]
+    found = [_held_out(run) for run in runs]
     for member, one in zip(members, saved, strict=True):
-        if one["images"]["hash"] != saved[0]["images"]["hash"]:
-            raise RunError(f"{members[0].name} and {member.name} were trained on different images or labels")
+        both = one["images"], saved[0]["images"]
+        orders = {images.get("order") for images in both} - {None}  # ids are row numbers, at times
+        if len({images["hash"] for images in both}) > 1 or len(orders) > 1:
+            raise RunError(
+                f"{members[0].name} and {member.name} were trained on different images or labels, or in another order"
+            )
     ids = found[0][0]
     for others, _, _ in found[1:]:
         ids = ids[np.isin(ids, others)]
@@ -103,22 +116,24 @@ def common_held_out_rows(members: Sequence[Member], *, as_deployed: bool = True)
             f"{', '.join(member.name for member in members)} have no held-out row in common: train them with --folds, "
             "or with the same split and seed"
         )
-    places = [_places(known, ids) for known, _, _ in found]
-    answers = [probabilities[place] for (_, _, probabilities), place in zip(found, places, strict=True)]
-    return HeldOut(ids, found[0][1][places[0]], answers, saved[0]["recipe"]["metric"])
+    places = [np.searchsorted(known, ids) for known, _, _ in found]
+    labels = [known[place] for (_, known, _), place in zip(found, places, strict=True)]
+    for member, known in zip(members, labels, strict=True):
+        if not np.array_equal(known, labels[0]):
+            raise RunError(f"{members[0].name} and {member.name} have different labels for the same ids")
+    answers = [probabilities[:, place] for (_, _, probabilities), place in zip(found, places, strict=True)]
+    temperatures = [run.read_temperature() for run in runs]
+    return HeldOut(ids, labels[0], answers, temperatures, saved[0]["recipe"]["metric"])
 
 
-def _temperature(member: Member) -> float:
-    return load_model(member.files[0], "cpu").card.temperature
-
-
-def _places(known: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    order = np.argsort(known)
-    return order[np.searchsorted(known[order], ids)]
+def _run_of(member: Member) -> RunDirectory:
+    if member.run is None:
+        raise RunError(f"{member.name} is a model file, which has no out-of-fold answers: name its run instead")
+    return member.run
 
 
 def _held_out(run: RunDirectory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids, labels and probabilities of the rows that a run was scored on and had not seen."""
+    """Ids in their order, labels, and the probabilities (models, rows, classes) of the rows that a run had not seen."""
     metrics = run.read_metrics()
     scored = metrics.get("out_of_fold") or metrics.get("validation")
     if not scored:
@@ -130,9 +145,17 @@ def _held_out(run: RunDirectory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             f"{run.path} chose by the rows that it is scored on, so that they are not held out: "
             "train it with --folds 5, or with --keep last"
         )
-    if (run.path / "out_of_fold.npz").is_file():
-        arrays = run.read_out_of_fold()
-        return arrays["ids"], arrays["labels"], arrays["probabilities"]
-    each = [fold.read_predictions() for fold in run.trained_folds()]
-    mean = np.mean([arrays["validation_probabilities"] for arrays in each], axis=0)  # of several seeds, the same rows
-    return each[0]["validation_ids"], each[0]["validation_labels"], mean
+    folds = run.trained_folds()
+    if any(len(fold.model_files) > 1 for fold in folds):
+        raise RunError(f"{run.path} keeps snapshots, and the answers of their mean alone: name a run without snapshots")
+    each = [fold.read_predictions() for fold in folds]
+    ids, labels, answers = (
+        np.concatenate([arrays[f"validation_{name}"] for arrays in each]) for name in ("ids", "labels", "probabilities")
+    )
+    order = np.argsort(ids, kind="stable")
+    known, counts = np.unique(ids, return_counts=True)
+    if len(set(counts.tolist())) > 1:
+        raise RunError(f"{run.path}: some rows were held out more often than others; train all of its folds")
+    models = int(counts[0])
+    by_row = answers[order].reshape(len(known), models, -1)
+    return known, labels[order][::models], by_row.transpose(1, 0, 2)

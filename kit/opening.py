@@ -136,13 +136,14 @@ def training_images(saved: dict[str, Any], competition: Competition) -> Images:
     Raises:
         RunError: the images there are others.
     """
-    from kit.training.summary import images_hash
+    from kit.training.summary import images_hash, order_hash
 
     images = competition.load_train()
-    if images_hash(images) != saved["images"]["hash"]:
+    order = saved["images"].get("order")  # rows are known by their numbers
+    if images_hash(images) != saved["images"]["hash"] or order not in (None, order_hash(images)):
         raise RunError(
-            f"the {competition.name} images are not those that this run was trained on: put those back into "
-            f"{saved['data']}"
+            f"the {competition.name} images are not those that this run was trained on, in that order: put those "
+            f"back into {saved['data']}"
         )
     return images
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import ModelFileError, RunError, SubmissionError
+from kit.errors import ModelFileError, RecipeError, RunError, SubmissionError
 from kit.members import Member, open_members
 from kit.opening import StrPath, open_for_model, saved_data
 from kit.training.runs import RunDirectory
@@ -84,31 +85,28 @@ def predict(
     Raises:
         KitError: something that the caller can mend; nothing was written then.
     """
-    from kit.deploy.predict import predict_windows
+    from kit.blending import calibrate as calibrate_member
+    from kit.deploy.answers import check_likeliest
+    from kit.deploy.predict import Ensemble, predict_windows
     from kit.deploy.provenance import check_provenance, write_provenance
-    from kit.models.views import view_axes
 
     _check_words(out, probabilities, top, batch_size, threads)
-    view_axes(tta)
-    members = open_members(models, Path(runs))
+    members = _members(open_members(models, Path(runs)), mean, weights)
+    _check_blend(members, weights, mean)
+    loaded = _load(members, tta, provider, threads)
+    card = loaded[0][0].card
+    check_likeliest(top or 1, len(card.label_values))
+    source, expected = _what_to_predict(members[0], card, data, input, probabilities)
+    path = Path(out if out is not None else "submissions/run.csv")
+    is_told = source.is_one_picture and out is None
+    if not is_told:
+        check_provenance(path)
     blended: dict[str, Any] = {}
     if calibrate:
-        from kit import blending
-
-        blended["temperatures"] = [asdict(blending.calibrate(member)) for member in members]
-    if len(members) == 1 and len(members[0].files) > 1 and (mean != "arithmetic" or weights != "equal"):
-        if weights == "oof":
-            raise RunError(
-                f"the models of {members[0].name} held out different rows, to which no weights can be fitted: "
-                "leave --weights out, or name several runs"
-            )
-        members = [Member(members[0].run, (file,)) for file in members[0].files]
-    shares = _weights(members, weights, mean, blended)
-    ensemble = _load(members, shares, mean, tta, provider, threads)
-    card = ensemble.models[0].card
-    source, expected = _what_to_predict(members[0], card, data, input, probabilities)
+        blended["temperatures"] = [asdict(calibrate_member(member)) for member in members]
+        loaded = _load(members, tta, provider, threads)
+    ensemble = Ensemble(loaded, _weights(members, weights, mean, blended), mean, tta)
     size, found = _batch_size(ensemble, len(source.ids), batch_size)
-    answers = predict_windows(ensemble, source, size)
     done = partial(
         Prediction,
         rows=len(source.ids),
@@ -117,13 +115,13 @@ def predict(
         settings={"batch_size": size, "batch_size_by": found, "threads": threads or "automatic"},
         blend=blended,
     )
-    if source.is_one_picture and out is None:
-        return done(path=None, likeliest=_of_one(next(answers)[0], card, top or SHOWN))
-    path = Path(out if out is not None else "submissions/run.csv")
-    check_provenance(path)
-    counts = _write(path, source, answers, card, expected, top)
+    with closing(predict_windows(ensemble, source, size)) as answers:
+        if is_told:
+            return done(path=None, likeliest=_of_one(next(answers)[0], card, top or SHOWN))
+        header, counts = _write(path, source, answers, card, expected, top)
     prediction: Prediction = done(path=path, label_counts=counts)
-    write_provenance(path, {**_facts(prediction, members, ensemble, expected), "input": input and str(input)})
+    facts = {"header": list(header), "input": input and str(input), **_facts(prediction, members, ensemble)}
+    write_provenance(path, facts)
     return prediction
 
 
@@ -144,46 +142,74 @@ def _check_words(
         )
 
 
-def _weights(
-    members: Sequence[Member], weights: str | Sequence[float], mean: str, told: dict[str, Any]
-) -> tuple[float, ...] | None:
-    from kit.errors import RecipeError
+def _members(members: list[Member], mean: str, weights: str | Sequence[float]) -> list[Member]:
+    """The folds of a single run, where it matters who is a member; else the runs and files as they are."""
+    if len(members) > 1 or len(members[0].files) == 1 or (mean == "arithmetic" and weights == "equal"):
+        return members
+    if weights == "oof":
+        raise RunError(
+            f"{members[0].name} is one run: weights are fitted to rows that several runs held out; leave --weights "
+            "out, or name several runs"
+        )
+    return [Member(members[0].run, (file,)) for file in members[0].files]
+
+
+def _check_blend(members: Sequence[Member], weights: str | Sequence[float], mean: str) -> None:
     from kit.scoring.ensembles import check_blend
 
     check_blend(mean, None if isinstance(weights, str) else weights, len(members))
+    if isinstance(weights, str) and weights not in ("equal", "oof"):
+        raise RecipeError(f"--weights is {weights!r}, expected equal, oof, or a number a member such as 0.7,0.3")
+
+
+def _weights(
+    members: Sequence[Member], weights: str | Sequence[float], mean: str, told: dict[str, Any]
+) -> tuple[float, ...] | None:
+    from kit.blending import out_of_fold_weights
+
     if weights == "equal":
         return None
-    if weights == "oof":
-        from kit.blending import out_of_fold_weights
-
+    shares: tuple[float, ...] | None
+    if isinstance(weights, str):
         shares, told["judged"] = out_of_fold_weights(members, mean)
-    elif isinstance(weights, str):
-        raise RecipeError(f"--weights is {weights!r}, expected equal, oof, or a number a member such as 0.7,0.3")
     else:
         shares = tuple(float(weight) / sum(weights) for weight in weights)
     if shares is not None:
-        told["weights"] = {member.name: weight for member, weight in zip(members, shares, strict=True)}
+        told["weights"] = [
+            (str(member.files[0]) if len(member.files) == 1 else member.name, share)
+            for member, share in zip(members, shares, strict=True)
+        ]
     return shares
 
 
-def _load(
-    members: Sequence[Member],
-    weights: tuple[float, ...] | None,
-    mean: str,
-    tta: str,
-    provider: str,
-    threads: int | None,
-) -> Ensemble:
-    from kit.deploy.model_file import load_model
-    from kit.deploy.predict import Ensemble, check_models
+def _load(members: Sequence[Member], tta: str, provider: str, threads: int | None) -> tuple[tuple[Model, ...], ...]:
+    """The models of each member, all of which belong together."""
+    from kit.deploy.predict import check_models
+    from kit.models.views import view_axes
 
-    loaded = tuple(tuple(load_model(file, provider, threads) for file in member.files) for member in members)
-    ensemble = Ensemble(loaded, weights, mean, tta)
-    check_models(ensemble.models, ensemble.models[0].card.input_shape)
-    for model in ensemble.models:
+    view_axes(tta)
+    loaded = tuple(tuple(_load_one(member, file, provider, threads) for file in member.files) for member in members)
+    models = [model for each in loaded for model in each]
+    check_models(models, models[0].card.input_shape)
+    for model in models:
         if tta != "none" and model.card.tta != "none":
             raise ModelFileError(f"{model.path} answers by {model.card.tta} itself: leave --tta out")
-    return ensemble
+    return loaded
+
+
+def _load_one(member: Member, file: Path, provider: str, threads: int | None) -> Model:
+    """A model file, which gets the temperature of its run where it has another one."""
+    from kit.deploy.model_file import load_model
+    from kit.scoring.metrics import make_metric
+
+    model = load_model(file, provider, threads)
+    if member.run is None or model.card.temperature == member.run.read_temperature():
+        return model
+    from kit.deploy.graphs import set_temperature
+
+    keep_score = not make_metric(model.card.metric).needs_probabilities
+    set_temperature(file, member.run.read_temperature(), keep_score=keep_score)
+    return load_model(file, provider, threads)
 
 
 def _what_to_predict(
@@ -229,29 +255,28 @@ def _of_one(answers: Any, card: ModelCard, count: int) -> tuple[tuple[LabelValue
 
 def _write(
     path: Path, source: ImageSource, answers: Any, card: ModelCard, expected: Expected, top: int | None
-) -> Counter[str]:
-    from kit.deploy.answers import write_likeliest, write_parquet
+) -> tuple[tuple[str, ...], Counter[str]]:
+    """Returns the header of what was written, and how often each label is the most probable one where that is told."""
+    from kit.deploy.answers import likeliest_header, write_likeliest, write_parquet
     from kit.deploy.submission import write_submission
 
     id_column = expected.header[0]
     if top is not None:
         write_likeliest(path, id_column, source.ids, answers, card.label_values, top)
-        return Counter()
+        return likeliest_header(id_column, top), Counter()
     if path.suffix.lower() == ".parquet":
         write_parquet(path, id_column, source.ids, answers, card.label_values)
-        return Counter()
-    return write_submission(path, source.ids, answers, expected)
+        return expected.header, Counter()
+    return expected.header, write_submission(path, source.ids, answers, expected)
 
 
-def _facts(prediction: Prediction, members: Sequence[Member], ensemble: Ensemble, expected: Expected) -> dict[str, Any]:
+def _facts(prediction: Prediction, members: Sequence[Member], ensemble: Ensemble) -> dict[str, Any]:
     """What made the file, for who asks later."""
-    from kit.files import file_hash
-
     shares = ensemble.weights or (1 / len(members),) * len(members)
     models = [
         {
             "file": str(model.path),
-            "sha256": file_hash(model.path),
+            "sha256": model.sha256,
             "run": member.run and str(member.run.path),
             "recipe_hash": model.card.recipe_hash,
             "metric": model.card.metric,
@@ -265,7 +290,6 @@ def _facts(prediction: Prediction, members: Sequence[Member], ensemble: Ensemble
     ]
     return {
         "competition": ensemble.models[0].card.competition,
-        "header": list(expected.header),
         "rows": prediction.rows,
         "mean": ensemble.mean,
         "tta": ensemble.tta,

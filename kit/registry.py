@@ -122,9 +122,13 @@ class Registry:
 
     def _known(self) -> dict[str, Callable[..., Any]]:
         if self._package is not None:
-            package, self._package = importlib.import_module(self._package), None
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{package.__name__}.{module.name}")
+            name, self._package = self._package, None  # its modules ask for names themselves
+            try:
+                for module in pkgutil.iter_modules(importlib.import_module(name).__path__):
+                    importlib.import_module(f"{name}.{module.name}")
+            except BaseException:
+                self._package = name
+                raise
         return self._entries
 
     def register(self, function: F) -> F:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kit.data.folds import Fold
     from kit.data.images import Competition, Images
     from kit.deploy.model_file import ModelCard
+    from kit.scoring.metrics import Metric
 
 MAX_LOSS = 0.5  # points that smaller numbers may cost, unless it is said otherwise
 
@@ -142,6 +143,7 @@ class TrainedRun:
             ModelFileError: it differs from the trained model, or has lost too much; what was there still is.
         """
         from kit.deploy.export import ask, compared, describe, write_checked, writing_model
+        from kit.deploy.graphs import set_temperature
         from kit.models.build import build_predictor
         from kit.training.weights import load_classifier
 
@@ -162,11 +164,14 @@ class TrainedRun:
             if options.fp16 or options.int8:
                 float32 = scratch.with_name("float32.onnx")
                 write_checked(predictor, card, answers, float32, path, options.opset)
-                after = self._shrink(float32, scratch, fold, options, after)
+                # A limit that was asked for counts from the trained model, the usual one from what is quantised.
+                after = self._shrink(float32, scratch, fold, options, after if options.max_loss is None else before)
                 describe(scratch, replace(card, score=after["score"] if after else None))
             else:
                 write_checked(predictor, card, answers, scratch, path, options.opset)
             exported = compared(scratch, answers, path)
+            if (temperature := self.run.read_temperature()) != 1:
+                set_temperature(scratch, temperature, keep_score=not self._metric.needs_probabilities)
         return replace(exported, **figures, **_figures(before, after))
 
     def _shrink(
@@ -214,6 +219,12 @@ class TrainedRun:
         classifier.set_weights(weights)
         return figures
 
+    @property
+    def _metric(self) -> Metric:
+        from kit.scoring.metrics import make_metric
+
+        return make_metric(self.saved["recipe"]["metric"])
+
     def _split(self, fold: FoldDirectory) -> Fold:
         return self.folds[fold.number]
 
@@ -225,7 +236,7 @@ class TrainedRun:
     def _scores(self, fold: FoldDirectory, model: Any) -> dict[str, Any] | None:
         """What a predictor or a model file scores on the validation rows; None if there are none."""
         from kit.deploy.model_file import Model
-        from kit.scoring.metrics import make_metric, score
+        from kit.scoring.metrics import score
         from kit.training.weights import PREDICTION_BATCH, predict_probabilities
 
         rows = self._split(fold).validation
@@ -236,16 +247,15 @@ class TrainedRun:
             probabilities = np.concatenate([model.probabilities(some) for some in windows(pixels, PREDICTION_BATCH)])
         else:
             probabilities = predict_probabilities(model, pixels)
-        metric = self.saved["recipe"]["metric"]
-        told = score(probabilities, self.images.labels[rows], metric)
-        return {**told, "higher_is_better": make_metric(metric).higher_is_better}
+        told = score(probabilities, self.images.labels[rows], self.saved["recipe"]["metric"])
+        return {**told, "higher_is_better": self._metric.higher_is_better}
 
     def _card(self, fold: FoldDirectory, *scored: dict[str, Any] | None) -> ModelCard:
         """With the score of the run, or with that of another form of its model, which may have none."""
         from kit.deploy.model_file import ModelCard
 
         told = fold.read_scores().get("validation")
-        validation = scored[0] if scored else told
+        validation = scored[0] if scored else told if len(fold.model_files) == 1 else None  # else it is the mean's
         return ModelCard(
             competition=self.competition.spec,
             class_names=self.competition.class_names,

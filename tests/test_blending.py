@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kit import api, predict
+from kit import api, export, predict
 from kit.blending import calibrate
 from kit.deploy.model_file import load_model
-from kit.errors import RunError, SubmissionError
+from kit.errors import KitError, RunError, SubmissionError
 from kit.members import open_members
-from kit.scoring.calibration import fit_temperature
+from kit.scoring.calibration import fit_temperature, mean_tempered
+from kit.scoring.metrics import mean_log_loss
 from kit.training.runs import RunDirectory
 
 
@@ -81,8 +82,17 @@ def test_runs_that_cannot_be_compared(run: RunDirectory) -> None:
         api.blend(run, chosen)
     elsewhere = copied(run, "elsewhere")
     edited(elsewhere, "recipe.json", lambda saved: saved["images"].update(hash="0"))
-    with pytest.raises(RunError, match="one and elsewhere were trained on different images"):
+    with pytest.raises(
+        RunError, match="one and elsewhere were trained on different images or labels, or in another order"
+    ):
         api.blend(run, elsewhere)
+    moved = copied(run, "moved")
+    edited(moved, "recipe.json", lambda saved: saved["images"].update(order="0"))
+    with pytest.raises(RunError, match="one and moved were trained on different images or labels, or in another order"):
+        api.blend(run, moved)
+    labels = run.trained_folds()[0].read_predictions()["validation_labels"]
+    with pytest.raises(RunError, match="one and mislabelled have different labels for the same ids"):
+        api.blend(run, copied(run, "mislabelled", validation_labels=(labels + 1) % 10))
     apart = copied(run, "apart", validation_ids=np.arange(len(knowing(run, 1, 0))) + 5000)
     with pytest.raises(RunError, match="one, apart have no held-out row in common: train them with --folds"):
         api.blend(run, apart)
@@ -94,14 +104,14 @@ def test_fitted_weights_are_taken_where_they_gain_on_other_rows(run: RunDirector
     )
     done = predict(good, poor, weights="oof", out="a.csv")
     assert done.blend["judged"]["gain"] > 0
-    assert done.blend["weights"]["g"] > 0.8
+    assert dict(done.blend["weights"])["g/model.onnx"] > 0.8
     twins = predict(good, copied(good, "twin"), weights="oof", out="b.csv")
     assert "weights" not in twins.blend
 
 
 def test_a_temperature_is_fitted_to_held_out_rows_and_stored(run: RunDirectory) -> None:
     arrays = run.trained_folds()[0].read_predictions()
-    expected = fit_temperature(arrays["validation_probabilities"], arrays["validation_labels"])
+    expected = fit_temperature(arrays["validation_probabilities"][None], arrays["validation_labels"])
     plain = load_model(run.path / "model.onnx")
     done = predict(run, out="a.csv", calibrate=True)
     (told,) = done.blend["temperatures"]
@@ -112,6 +122,38 @@ def test_a_temperature_is_fitted_to_held_out_rows_and_stored(run: RunDirectory) 
     assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()  # the likeliest label stays so
     with pytest.raises(RunError, match="is a model file, which has no out-of-fold answers"):
         predict(plain.path, out="c.csv", calibrate=True)
+
+
+def test_a_prediction_that_is_refused_calibrates_nothing(run: RunDirectory) -> None:
+    before = (run.path / "model.onnx").read_bytes()
+    for options in ({"weights": "best"}, {"input": "gone.npy"}, {"top": 11}, {"provider": "openvino"}):
+        with pytest.raises(KitError):
+            predict(run, out="a.csv", calibrate=True, **options)  # type: ignore[arg-type]
+    assert (run.path / "model.onnx").read_bytes() == before
+    assert run.read_temperature() == 1
+
+
+def test_a_temperature_outlives_an_export(run: RunDirectory) -> None:
+    predict(run, out="a.csv", calibrate=True, probabilities=True)
+    temperature = load_model(run.path / "model.onnx").card.temperature
+    assert temperature != 1
+    export(run)
+    assert load_model(run.path / "model.onnx").card.temperature == temperature
+    predict(run, out="b.csv", probabilities=True)
+    assert Path("a.csv").read_text() == Path("b.csv").read_text()
+
+
+def test_models_of_the_same_rows_have_one_temperature_for_their_mean() -> None:
+    """As they are deployed: each has it, and their mean counts; not the temperature of the mean."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 4, 3000)
+    answers = random.normal(size=(3, 3000, 4))
+    answers[:, np.arange(3000), labels] += 1
+    sure = np.exp(5 * answers) / np.exp(5 * answers).sum(axis=2, keepdims=True)
+    temperature = fit_temperature(sure, labels)
+    best = mean_log_loss(mean_tempered(sure, temperature), labels)
+    for other in (0.8 * temperature, 1.2 * temperature, fit_temperature(sure.mean(axis=0)[None], labels)):
+        assert best <= mean_log_loss(mean_tempered(sure, other), labels)
 
 
 def test_views_are_averaged(run: RunDirectory) -> None:

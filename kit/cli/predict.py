@@ -89,7 +89,7 @@ def _tell(done: Any, mean: str, tta: str) -> None:
     of_several = {"arithmetic": "mean", "geometric": "geometric mean", "vote": "vote"}[mean]
     blended = f", {of_several} of {len(done.models)} models" if len(done.models) > 1 else ""
     typer.echo(f"model   {done.models[0]}{blended}{'' if tta == 'none' else f', {tta}'} on {done.provider}")
-    for name, weight in done.blend.get("weights", {}).items():
+    for name, weight in done.blend.get("weights", ()):
         typer.echo(f"weight  {weight:.3f} {name}")
     if judged := done.blend.get("judged"):
         typer.echo(f"judged  {judged_in_words(judged)}")
@@ -105,10 +105,18 @@ def _tell(done: Any, mean: str, tta: str) -> None:
 
 def judged_in_words(judged: dict[str, Any]) -> str:
     """What fitted weights are worth, and whether that is more than noise."""
+    from kit.scoring.metrics import make_metric
+
+    metric = make_metric(judged["metric"])
+    equal, fitted = judged["equal"], judged["fitted"]
     gain, spread = 100 * judged["gain"], 100 * judged["gain_interval"]
-    verdict = "better" if gain > spread else "worse" if gain < -spread else "no more than noise"
+    verdict = "better" if metric.key(fitted["score"]) > metric.key(equal["score"]) else "no better"
+    of_metric = ""
+    if judged["metric"] == "accuracy":
+        verdict = "better" if gain > spread else "worse" if gain < -spread else "no more than noise"
+    else:
+        of_metric = f"{judged['metric']} {metric.show(equal['score'])} -> {metric.show(fitted['score'])}, "
     return (
-        f"fitted weights {gain:+.2f} points (+- {spread:.2f}) of accuracy against equal ones, log loss "
-        f"{judged['equal']['log_loss']:.4f} -> {judged['fitted']['log_loss']:.4f}, on rows that did not fit them: "
-        f"{verdict}"
+        f"fitted weights against equal ones, on rows that did not fit them: {of_metric}accuracy {gain:+.2f} points "
+        f"(+- {spread:.2f}), log loss {equal['log_loss']:.4f} -> {fitted['log_loss']:.4f}: {verdict}"
     )

@@ -23,6 +23,7 @@ from kit.data.readers.npy import read_pickled_arrays
 from kit.data.readers.pictures import Kind
 from kit.data.readers.tables import read_table
 from kit.data.readers.trees import MAX_FILE_BYTES, MAX_RATIO, MAX_UNPACKED_FREELY, Tree, open_tree
+from kit.data.sample import refuse_repeated
 from kit.errors import DataError
 
 _EXPECTED = "expected a picture, a folder or .zip of pictures, a CSV of their paths, a .npy or a .npz of images"
@@ -164,6 +165,7 @@ def _from_table(path: Path, image_shape: tuple[int, int, int], fit: str) -> Imag
         )
     names = [str(name).strip() for name in columns[chosen[0]]]
     ids = next((columns[name] for name in columns if _IDS.fullmatch(name.strip())), np.array(names))
+    refuse_repeated(ids, str(path))
     return _pictures(_ListedFiles(path.parent, names), names, ids, image_shape, fit)
 
 
@@ -199,8 +201,11 @@ def _from_npz(path: Path, image_shape: tuple[int, int, int]) -> ImageSource:
                         "expected images; do not trust it, and ask whoever made it"
                     )
                 if re.fullmatch(r"\w{1,100}", stem):
-                    with archive.open(member) as packed, (directory / f"{stem}.npy").open("wb") as file:
+                    unpacked = directory / f"{stem}.npy"
+                    with archive.open(member) as packed, unpacked.open("wb") as file:
                         shutil.copyfileobj(packed, file, 2**20)
+                    if _is_pickled(unpacked):  # names, say, beside the images
+                        unpacked.unlink()
 
     with _told(path, ".npz"):
         members = cached_arrays(path, f"npz-{_CACHE_VERSION}", unpack)
@@ -209,6 +214,9 @@ def _from_npz(path: Path, image_shape: tuple[int, int, int]) -> ImageSource:
         ids = next((np.asarray(members[name]) for name in members if _IDS.fullmatch(name.removesuffix("s"))), None)
         if ids is not None and ids.shape != (rows,):
             raise DataError(f"{path}: {rows} images but ids of shape {ids.shape}, expected an id each")
+        if ids is not None:
+            ids = np.char.decode(ids, "utf-8") if ids.dtype.kind == "S" else ids
+            refuse_repeated(ids, str(path))
         return _from_array(array, np.arange(rows) if ids is None else ids, image_shape, path)
 
 
@@ -247,16 +255,18 @@ def _shape_words(image_shape: tuple[int, int, int]) -> str:
 def _from_array(array: np.ndarray, ids: np.ndarray, image_shape: tuple[int, int, int], path: Path) -> ImageSource:
     if array.dtype == np.uint8 and array.flags.c_contiguous:
         if isinstance(array, np.memmap) and array.filename:  # anew, as `windows` maps no view of a map
-            array = np.memmap(array.filename, np.uint8, "r", array.offset, (len(ids), *image_shape))
-        return ImageSource(ids, image_shape, partial(windows, array.reshape(len(ids), *image_shape)))
+            pixels: np.ndarray = np.memmap(array.filename, np.uint8, "r", array.offset, (len(ids), *image_shape))
+        else:
+            pixels = array.reshape(len(ids), *image_shape)
+        return ImageSource(ids, image_shape, partial(windows, pixels))
 
     def convert(source: Path, directory: Path) -> None:
         rows = array.reshape(len(ids), *image_shape) if array.flags.c_contiguous else array
         write_as_uint8(rows, image_shape, directory / "pixels.npy", str(source))
 
     shape = "x".join(map(str, image_shape))
-    pixels = cached_arrays(path, f"input-{_CACHE_VERSION}-{shape}", convert)["pixels"]
-    return ImageSource(ids, image_shape, partial(windows, pixels))
+    converted = cached_arrays(path, f"input-{_CACHE_VERSION}-{shape}", convert)["pixels"]
+    return ImageSource(ids, image_shape, partial(windows, converted))
 
 
 @contextmanager

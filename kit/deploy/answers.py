@@ -12,10 +12,28 @@ from kit.data.images import LabelValue
 from kit.deploy.submission import writing_table
 from kit.errors import SubmissionError
 
+_ROW_GROUP = 2**22  # numbers in a row group of a Parquet file; with few rows in each, it is slow and large
+
 
 def likeliest(answers: np.ndarray, count: int) -> np.ndarray:
     """Class indices of the ``count`` highest probabilities of each row, highest first: int64 (rows, count)."""
     return np.argsort(-answers, axis=1, kind="stable")[:, :count]
+
+
+def check_likeliest(count: int, labels: int) -> None:
+    """Refuse more labels than there are.
+
+    Raises:
+        SubmissionError: so it is.
+    """
+    if not 1 <= count <= labels:
+        raise SubmissionError(f"--top is {count}, expected 1 to {labels}, the number of labels")
+
+
+def likeliest_header(id_column: str, count: int) -> tuple[str, ...]:
+    """``id, top_1, probability_1, ...``"""
+    places = range(1, count + 1)
+    return (id_column, *(name for place in places for name in (f"top_{place}", f"probability_{place}")))
 
 
 def write_likeliest(
@@ -34,13 +52,11 @@ def write_likeliest(
     Raises:
         SubmissionError: it cannot be written, or there are fewer labels.
     """
-    if not 1 <= count <= len(label_values):
-        raise SubmissionError(f"--top is {count}, expected 1 to {len(label_values)}, the number of labels")
+    check_likeliest(count, len(label_values))
     labels, start = np.array(label_values, object), 0
-    header = [id_column, *(name for place in range(1, count + 1) for name in (f"top_{place}", f"probability_{place}"))]
     with writing_table(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
+        writer.writerow(likeliest_header(id_column, count))
         for window in answers:
             best = likeliest(window, count)
             chances = np.take_along_axis(window, best, axis=1)
@@ -71,11 +87,22 @@ def write_parquet(
             "Parquet needs pyarrow: pip install 'kit[parquet]', or name an --out ending in .csv"
         ) from None
     names, start = [id_column, *map(str, label_values)], 0
+    waiting: list[np.ndarray] = []
     with writing_table(path) as scratch:
         kinds = [pyarrow.array(ids[:1].tolist()).type, *[pyarrow.float32()] * len(label_values)]
         with parquet.ParquetWriter(scratch, pyarrow.schema(list(zip(names, kinds, strict=True)))) as writer:
+
+            def write() -> int:
+                rows = np.concatenate(waiting)
+                columns = [pyarrow.array(ids[start : start + len(rows)].tolist(), kinds[0]), *rows.T]
+                writer.write_table(pyarrow.table([pyarrow.array(each) for each in columns], writer.schema))
+                waiting.clear()
+                return len(rows)
+
             for window in answers:
-                columns = [pyarrow.array(ids[start : start + len(window)].tolist(), kinds[0]), *window.T]
-                writer.write_table(pyarrow.table([pyarrow.array(c) for c in columns], writer.schema))
-                start += len(window)
+                waiting.append(window)
+                if sum(each.size for each in waiting) >= _ROW_GROUP:
+                    start += write()
+            if waiting:
+                start += write()
     return start

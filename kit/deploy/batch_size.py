@@ -11,7 +11,7 @@ import numpy as np
 
 from kit.data.cache import cache_directory
 from kit.deploy.model_file import Model, usable_cores
-from kit.files import file_hash, write_text
+from kit.files import write_text
 
 LARGEST = 256  # larger batches fall out of the processor's cache and were slower
 _PIXELS_AT_ONCE = 2**18  # 256 images of 32x32, five of 224x224, whose activations take gigabytes
@@ -66,5 +66,5 @@ def _key(model: Model) -> str:
     import onnxruntime
 
     machine = [platform.machine(), platform.processor(), platform.node(), usable_cores(), onnxruntime.__version__]
-    facts = [file_hash(model.path), model.provider, model.session.get_session_options().intra_op_num_threads, *machine]
+    facts = [model.sha256, model.provider, model.session.get_session_options().intra_op_num_threads, *machine]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]

@@ -66,11 +66,11 @@ def write_ensemble(files: Sequence[Path], out: Path, images: np.ndarray) -> Expo
     return replace(exported, path=out)
 
 
-def set_temperature(file: Path, temperature: float, score: float | None) -> None:
+def set_temperature(file: Path, temperature: float, keep_score: bool) -> None:
     """Have a model file answer with ``p ** (1 / temperature)``, normalised, and no longer with another one.
 
     Args:
-        score: what its card is to say, by the competition's metric; None leaves what it says.
+        keep_score: the score that its card tells is of labels alone, and so still true.
 
     Raises:
         ModelFileError: the file is not kit's, would not answer as expected, or cannot be written; it is as it was.
@@ -82,7 +82,7 @@ def set_temperature(file: Path, temperature: float, score: float | None) -> None
     pixels = np.random.default_rng(0).integers(0, 256, (_CHECKED, *loaded.card.input_shape), np.uint8)
     expected = tempered(loaded.probabilities(pixels), temperature / before)
     model = onnx.load(file)
-    card = replace(loaded.card, temperature=temperature, score=loaded.card.score if score is None else score)
+    card = replace(loaded.card, temperature=temperature, score=loaded.card.score if keep_score else None)
     inverse = onnx.numpy_helper.from_array(np.array(1 / temperature, np.float32), _INVERSE)
     known = [tensor for tensor in model.graph.initializer if tensor.name == _INVERSE]
     if known:

@@ -15,6 +15,7 @@ import numpy as np
 
 from kit.data.images import LabelValue
 from kit.errors import ModelFileError
+from kit.files import file_hash
 
 PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
@@ -79,6 +80,7 @@ class Model:
     card: ModelCard
     provider: str  # a key of PROVIDERS
     session: Any
+    sha256: str  # of the file as it was loaded
 
     @property
     def num_outputs(self) -> int | None:
@@ -134,7 +136,8 @@ def load_model(path: Path, provider: str = "auto", threads: int | None = None) -
     if provider not in ("auto", *PROVIDERS):
         raise ModelFileError(f"unknown provider {provider!r}: choose one of auto, {', '.join(PROVIDERS)}")
     name, session = _open_session(path, provider, threads or _threads())
-    return Model(path, ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, path), name, session)
+    card = ModelCard.from_metadata(session.get_modelmeta().custom_metadata_map, path)
+    return Model(path, card, name, session, file_hash(path))
 
 
 def usable_cores() -> int:

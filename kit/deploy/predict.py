@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,7 +16,6 @@ from kit.errors import ModelFileError
 from kit.models.views import view_axes
 from kit.scoring.ensembles import blend
 
-BATCH_SIZE = 256  # larger batches fall out of the processor's cache and were slower
 _AHEAD = 4  # batches that are read while one is answered
 
 
@@ -41,16 +40,8 @@ class Ensemble:
 
     def answer(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 (batch, height, width, channels) -> float32 (batch, classes)."""
-        total: np.ndarray | None = None
-        views = view_axes(self.tta)
-        for axes in views:
-            view = np.ascontiguousarray(np.flip(pixels, axes)) if axes else pixels
-            answers = self._answer_to_view(view)
-            total = answers if total is None else total + answers
-        return total / np.float32(len(views)) if len(views) > 1 else total  # type: ignore[return-value, operator]
-
-    def _answer_to_view(self, pixels: np.ndarray) -> np.ndarray:
-        answers = [_mean([model.probabilities(pixels) for model in member]) for member in self.members]
+        views = [np.ascontiguousarray(np.flip(pixels, axes)) if axes else pixels for axes in view_axes(self.tta)]
+        answers = [_mean([model.probabilities(view) for model in member for view in views]) for member in self.members]
         return answers[0] if len(answers) == 1 else blend(answers, self.weights, self.mean)
 
 
@@ -58,7 +49,7 @@ def _mean(answers: Sequence[np.ndarray]) -> np.ndarray:
     return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
 
 
-def predict_windows(ensemble: Ensemble, source: ImageSource, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
+def predict_windows(ensemble: Ensemble, source: ImageSource, batch_size: int) -> Generator[np.ndarray]:
     """Answers to the images of a source, in their order.
 
     Yields:

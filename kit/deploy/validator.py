@@ -52,7 +52,9 @@ class Expected:
     def classes_asked_for(self) -> list[int]:
         """The class index that each probability column is about."""
         columns = self.header[1:]
-        return [self.labels.index(name.strip()) for name in columns] if len(columns) > 1 else [1]
+        if len(columns) == 1:
+            return [1]
+        return [self.labels.index(name if name in self.labels else name.strip()) for name in columns]
 
 
 @dataclass
@@ -289,7 +291,7 @@ def _probability_fault(row: list[str]) -> str | None:
     total = sum(values)
     if math.isnan(total):
         return "empty" if any(cell.strip().casefold() in _EMPTY for cell in row[1:]) else "text"
-    if min(values) < 0 or max(values) > 1:
+    if min(values) < 0 or max(values) > 1 + 1e-6:  # as float32 may have it
         return "range"
     return "sum" if len(values) > 1 and abs(total - 1) > SUM_TOLERANCE else None
 

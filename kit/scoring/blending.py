@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +68,18 @@ class Judged:
     gain_interval: float
 
 
-def judge_weights(members: Sequence[np.ndarray], labels: np.ndarray, metric: str, mean: str = "arithmetic") -> Judged:
+def judge_weights(
+    members_fitted_to: Callable[[np.ndarray], Sequence[np.ndarray]],
+    labels: np.ndarray,
+    metric: str,
+    mean: str = "arithmetic",
+) -> Judged:
     """What fitted weights are worth, by cross-validation within the out-of-fold rows.
+
+    Args:
+        members_fitted_to: rows that may be fitted to, bool (rows,) -> each member's probabilities of all rows, float
+            (rows, classes), in which nothing, such as a temperature, was fitted to other rows.
+        labels: int (rows,).
 
     Raises:
         RecipeError: there are too few rows.
@@ -78,13 +88,22 @@ def judge_weights(members: Sequence[np.ndarray], labels: np.ndarray, metric: str
         raise RecipeError(
             f"{len(labels)} out-of-fold rows are too few to fit weights to, expected {_FEWEST_ROWS} or more"
         )
+    if not len(np.unique(labels)) > 1:
+        raise RecipeError("the out-of-fold rows are all of one class, to which no weights can be fitted")
     part = np.random.default_rng(0).permutation(len(labels)) % _NESTED_FOLDS
-    fitted = np.empty_like(members[0], dtype=np.float32)
+    fitted, equal = [], []
     for number in range(_NESTED_FOLDS):
         inside, outside = part != number, part == number
+        members = members_fitted_to(inside)
         weights = fit_weights([member[inside] for member in members], labels[inside], mean)
-        fitted[outside] = blend([member[outside] for member in members], list(weights), mean)
-    equal = blend(members, None, mean)
+        fitted.append(blend([member[outside] for member in members], list(weights), mean))
+        equal.append(blend([member[outside] for member in members], None, mean))
+    order = np.argsort(part, kind="stable")  # the parts one after the other
+    labels = labels[order]
+    return _judged(np.concatenate(fitted), np.concatenate(equal), labels, metric)
+
+
+def _judged(fitted: np.ndarray, equal: np.ndarray, labels: np.ndarray, metric: str) -> Judged:
     difference = (fitted.argmax(axis=1) == labels).astype(float) - (equal.argmax(axis=1) == labels)
     spread = 1.96 * float(difference.std(ddof=1)) / len(labels) ** 0.5
     return Judged(score(fitted, labels, metric), score(equal, labels, metric), float(difference.mean()), spread)

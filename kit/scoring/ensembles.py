@@ -30,19 +30,19 @@ def blend(
         float32 (rows, classes), rows sum to one.
     """
     given = np.ones(len(members)) if weights is None else np.asarray(weights)
-    share = (given / given.sum()).astype(np.float32)
-    stacked = np.stack(members).astype(np.float32)
+    share = given / given.sum()
+    stacked = np.stack(members).astype(np.float64)  # in float32, ten equal shares sum to more than one
     if mean == "geometric":
         scores = np.tensordot(share, np.log(np.maximum(stacked, LEAST)), 1)
         odds = np.exp(scores - np.max(scores, axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
     total = np.tensordot(share, stacked, 1)
     if mean == "vote":
         votes = np.zeros_like(total)
         for weight, member in zip(share, stacked, strict=True):
             votes[np.arange(len(votes)), member.argmax(axis=1)] += weight
-        return (votes + np.float32(1e-4) * total) / np.float32(1 + 1e-4)
-    return total
+        total = (votes + 1e-4 * total) / (1 + 1e-4)
+    return np.minimum(total, 1).astype(np.float32)
 
 
 def check_blend(mean: str, weights: Sequence[float] | None, members: int) -> None:

@@ -5,6 +5,8 @@ runs/<competition>/<name>/
     split.npz           scheme version, seed, and the row numbers of every fold
     metrics.json        scores; written last, so a run without it did not finish
     out_of_fold.npz     with several folds: ids, labels, probabilities of every validated row
+    calibration.json    the temperature that its model files have, if they were given one
+    ensemble.onnx       all of its models as one file, if that was exported
     log.txt
     lock                process id of who trains it now
 and, in the run itself or, with several folds, in fold-0, fold-1, ...:
@@ -286,6 +288,23 @@ class RunDirectory:
 
     def read_metrics(self) -> dict[str, Any]:
         return _read_json(self.path / "metrics.json")
+
+    def write_temperature(self, temperature: float) -> None:
+        _write_json(self.path / "calibration.json", {"temperature": temperature})
+
+    def read_temperature(self) -> float:
+        """By which the models' probabilities are less sure; 1 where none was fitted."""
+        path = self.path / "calibration.json"
+        if not path.is_file():
+            return 1.0
+        values = _read_json(path)
+        with _reading(path):
+            return float(values["temperature"])
+
+    def discard_derived(self) -> None:
+        """Remove what was made of weights that are no longer those of the run."""
+        for path in [self.path / "calibration.json", *self.path.glob("ensemble*.onnx")]:
+            path.unlink(missing_ok=True)
 
     def write_out_of_fold(self, arrays: dict[str, np.ndarray]) -> None:
         """Keys ``ids``, ``labels``, ``probabilities``."""

@@ -70,6 +70,7 @@ def train_run(
 
 def _write_summary(run: RunDirectory, status: str) -> None:
     metrics, out_of_fold = summarize(run, status)
+    run.discard_derived()
     if out_of_fold:
         run.write_out_of_fold(out_of_fold)
     run.write_metrics(metrics)

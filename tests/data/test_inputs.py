@@ -1,5 +1,6 @@
 """kit.data.inputs: whatever holds images is predicted in its order; whatever does not is told in a line."""
 
+import mmap
 import zipfile
 from pathlib import Path
 
@@ -50,6 +51,23 @@ def test_arrays_of_every_kind(array: np.ndarray, kind: str) -> None:
         source = open_input(path, SHAPE)
         np.testing.assert_array_equal(read(source), PIXELS)
         np.testing.assert_array_equal(source.ids, np.arange(7))
+
+
+def test_a_large_array_is_mapped_window_by_window() -> None:
+    """Else each page that was read would stay in memory."""
+    (pixels,) = open_input(npy(PIXELS), SHAPE).read.args  # type: ignore[attr-defined]
+    assert isinstance(pixels.base, mmap.mmap)
+
+
+def test_names_beside_the_images_do_no_harm() -> None:
+    np.savez(
+        "x.npz", images=PIXELS, names=np.array(list("abcdefg"), object), ids=np.array([b"a%d" % n for n in range(7)])
+    )
+    source = open_input(Path("x.npz"), SHAPE)
+    assert source.ids.tolist() == [f"a{n}" for n in range(7)]
+    Path("t.csv").write_text("path\na.png\na.png\n")
+    with pytest.raises(DataError, match=r"t.csv: 1 ids occur more than once \(a.png\), expected each once"):
+        open_input(Path("t.csv"), SHAPE)
 
 
 def test_ids_of_an_archive_of_arrays() -> None:

@@ -30,6 +30,7 @@ def test_more_labels_than_there_are(count: int) -> None:
 def test_parquet() -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install 'kit[parquet]'")
     assert write_parquet(Path("p.parquet"), "id", IDS, [ANSWERS[:2], ANSWERS[2:]], ("cat", "dog", "elk")) == 3
+    assert parquet.ParquetFile("p.parquet").num_row_groups == 1
     table = parquet.read_table("p.parquet").to_pydict()
     assert list(table) == ["id", "cat", "dog", "elk"]
     assert table["id"] == ["a", "b", "c"]

@@ -30,6 +30,15 @@ def test_means_by_hand() -> None:
     np.testing.assert_allclose(blend([first, second, third], mean="vote"), [[1 / 3, 0, 2 / 3]], atol=1e-3)
 
 
+@pytest.mark.parametrize("members", [3, 7, 10, 11, 30])
+def test_equal_members_stay_what_they_are(members: int) -> None:
+    sure = np.array([[1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]], np.float32)
+    for mean in MEANS:
+        blended = blend([sure] * members, None, mean)
+        assert blended.max() <= 1
+        np.testing.assert_allclose(blended[0], sure[0], atol=1e-4)
+
+
 def test_a_tie_of_votes_goes_to_the_higher_mean() -> None:
     first, second = np.array([[0.6, 0.4]]), np.array([[0.1, 0.9]])
     assert blend([first, second], mean="vote").argmax() == 1
@@ -63,10 +72,10 @@ def test_no_other_weights_have_a_lower_log_loss(mean: str) -> None:
 def test_weights_are_judged_on_rows_that_did_not_fit_them() -> None:
     """Of many members that know nothing, weights fitted to the rows they are scored on would seem to gain."""
     noise = [answers(LABELS[:60], 0, seed) for seed in range(30)]
-    judged = judge_weights(noise, LABELS[:60], "accuracy")
+    judged = judge_weights(lambda rows: noise, LABELS[:60], "accuracy")
     inside = mean_log_loss(blend(noise, list(fit_weights(noise, LABELS[:60]))), LABELS[:60])
     assert inside < judged.equal["log_loss"] < judged.fitted["log_loss"]
-    gain = judge_weights([GOOD, BAD], LABELS, "accuracy")
+    gain = judge_weights(lambda rows: [GOOD, BAD], LABELS, "accuracy")
     assert gain.gain > gain.gain_interval > 0
     assert gain.fitted["accuracy"] - gain.equal["accuracy"] == pytest.approx(gain.gain)
 
@@ -95,7 +104,7 @@ def test_what_is_no_blend(mean: str, weights: list[float] | None, message: str) 
 
 def test_too_few_rows() -> None:
     with pytest.raises(RecipeError, match="12 out-of-fold rows are too few to fit weights to, expected 50"):
-        judge_weights([GOOD[:12], BAD[:12]], LABELS[:12], "accuracy")
+        judge_weights(lambda rows: [GOOD[:12], BAD[:12]], LABELS[:12], "accuracy")
 
 
 def test_temperature_undoes_what_sharpened() -> None:
@@ -103,8 +112,8 @@ def test_temperature_undoes_what_sharpened() -> None:
     random = np.random.default_rng(5)
     honest = random.dirichlet([0.5] * 4, 20_000)
     labels = (honest.cumsum(axis=1) > random.random((20_000, 1))).argmax(axis=1)
-    assert fit_temperature(honest, labels) == pytest.approx(1, abs=0.05)
+    assert fit_temperature(honest[None], labels) == pytest.approx(1, abs=0.05)
     sure = tempered(honest, 1 / 3)
-    assert fit_temperature(sure, labels) == pytest.approx(3, rel=0.05)
-    assert mean_log_loss(tempered_by_others(sure, labels), labels) < mean_log_loss(sure, labels)
+    assert fit_temperature(sure[None], labels) == pytest.approx(3, rel=0.05)
+    assert mean_log_loss(tempered_by_others(sure[None], labels), labels) < mean_log_loss(sure, labels)
     np.testing.assert_array_equal(tempered(sure, 3).argmax(axis=1), sure.argmax(axis=1))
