@@ -47,11 +47,16 @@ def export(
     return [trained.write(fold, which, wanted) for fold, which in trained.models()]
 
 
-def export_ensemble(run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs", **options: Any) -> Exported:
-    """Write a run's models as one file, ``ensemble.onnx``, that answers with their mean.
+def export_ensemble(
+    run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs", **options: Any
+) -> list[Exported]:
+    """Write a run's models, and one file, ``ensemble.onnx``, that answers with their mean.
 
     Args:
         run, runs, options: as for :func:`export`, which writes the models themselves.
+
+    Returns:
+        As :func:`export`, and the one file last.
 
     Raises:
         KitError: as for :func:`export`, or the run has one model only.
@@ -59,13 +64,14 @@ def export_ensemble(run: RunDirectory | StrPath | None = None, *, runs: StrPath 
     from kit.deploy.graphs import write_ensemble
 
     run = open_run(run, Path(runs))
-    files = [exported.path for exported in export(run, **options)]
+    models = export(run, **options)
+    files = [exported.path for exported in models]
     if len(files) < 2:
         raise ModelFileError(f"{run.path} has one model, of which there is no mean: leave --ensemble out")
     suffix = files[0].name.removeprefix(files[0].name.partition(".")[0])  # .onnx, or .int8.onnx
     saved = run.read_recipe()
     images = training_images(saved, saved_competition(saved))
-    return write_ensemble(files, run.path / f"ensemble{suffix}", images.pixels)
+    return [*models, write_ensemble(files, run.path / f"ensemble{suffix}", images.pixels)]
 
 
 @dataclass(frozen=True)

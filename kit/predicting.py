@@ -117,7 +117,8 @@ def predict(
     )
     with closing(predict_windows(ensemble, source, size)) as answers:
         if is_told:
-            return done(path=None, likeliest=_of_one(next(answers)[0], card, top or SHOWN))
+            shown = len(card.label_values) if probabilities else top or SHOWN
+            return done(path=None, likeliest=_of_one(next(answers)[0], card, shown))
         header, counts = _write(path, source, answers, card, expected, top)
     prediction: Prediction = done(path=path, label_counts=counts)
     facts = {"header": list(header), "input": input and str(input), **_facts(prediction, members, ensemble)}
@@ -144,7 +145,10 @@ def _check_words(
 
 def _members(members: list[Member], mean: str, weights: str | Sequence[float]) -> list[Member]:
     """The folds of a single run, where it matters who is a member; else the runs and files as they are."""
-    if len(members) > 1 or len(members[0].files) == 1 or (mean == "arithmetic" and weights == "equal"):
+    names = [member.name for member in members]
+    if weights == "oof" and len(set(names)) < len(names):
+        raise RunError(f"{', '.join(names)}: weights are fitted to different runs, expected each once")
+    if len(members) > 1 or (mean == "arithmetic" and weights == "equal"):
         return members
     if weights == "oof":
         raise RunError(

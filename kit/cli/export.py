@@ -55,7 +55,7 @@ def export(
         if compare:
             return print_comparison(api.compare(run, runs=runs, on_step=on_step, **options), as_json)
         if ensemble:
-            found = [api.export_ensemble(run, runs=runs, on_step=on_step, **options)]
+            found = api.export_ensemble(run, runs=runs, on_step=on_step, **options)
         else:
             found = api.export(run, runs=runs, on_step=on_step, **options)
     if as_json:
@@ -64,5 +64,5 @@ def export(
         print_export(exported)
     which = [str(run)] if run else ["--runs", str(runs)] if runs != DEFAULT_RUNS else []
     if options or ensemble:
-        which = [str(exported.path) for exported in found]
+        which = [str(exported.path) for exported in (found[-1:] if ensemble else found)]
     typer.echo(f"next  {shlex.join(['kit', 'predict', *which, '--out', 'submissions/run.csv'])}")

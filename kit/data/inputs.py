@@ -156,7 +156,7 @@ def _from_folder(path: Path, image_shape: tuple[int, int, int], fit: str) -> Ima
 def _from_table(path: Path, image_shape: tuple[int, int, int], fit: str) -> ImageSource:
     columns = read_table(path)
     named = [name for name in columns if _PATHS.fullmatch(name.strip())]
-    looks = [name for name, values in columns.items() if str(values[0]).lower().endswith(SUFFIXES)]
+    looks = [name for name, values in columns.items() if any(str(v).strip().lower().endswith(SUFFIXES) for v in values)]
     chosen = [name for name in named if name in looks] or looks
     if not chosen:
         raise DataError(
@@ -164,6 +164,12 @@ def _from_table(path: Path, image_shape: tuple[int, int, int], fit: str) -> Imag
             "'path' with names that end in .png or .jpg"
         )
     names = [str(name).strip() for name in columns[chosen[0]]]
+    for line, name in enumerate(names, start=2):
+        if not (path.parent / name).is_file():
+            raise DataError(
+                f"{path}, line {line}: there is no file {name!r} ({chosen[0]}), expected the path of a picture from "
+                f"where the table lies; mend it, with / between folders"
+            )
     ids = next((columns[name] for name in columns if _IDS.fullmatch(name.strip())), np.array(names))
     refuse_repeated(ids, str(path))
     return _pictures(_ListedFiles(path.parent, names), names, ids, image_shape, fit)

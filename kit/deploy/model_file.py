@@ -167,7 +167,10 @@ def _open_session(path: Path, provider: str, threads: int) -> tuple[str, Any]:
         try:
             session = onnxruntime.InferenceSession(path, settings, providers=[PROVIDERS[name]])
         except Exception as error:  # noqa: BLE001  onnxruntime raises one class per status, of no common base
-            raise ModelFileError(f"{path} is not a model that can be loaded: {str(error).splitlines()[0]}") from None
+            raise ModelFileError(
+                f"{path} is not a model that can be loaded ({str(error).splitlines()[0]}): expected an .onnx file as "
+                "kit export writes it; export it again"
+            ) from None
         if session.get_providers()[0] == PROVIDERS[name]:  # onnxruntime falls back to the CPU without a word
             if provider != "auto":
                 session.disable_fallback()  # the same at run time: never to another provider than was asked for

@@ -52,9 +52,9 @@ CASES: dict[str, tuple[list[str], Callable[[], object], str]] = {
     # models
     "no such file": (["predict", "gone.onnx"], lambda: None, "there is no model file gone.onnx: expected an .onnx file or a run directory"),
     "a directory that is no run": (["predict", "empty"], lambda: Path("empty").mkdir(), "empty is not a run: it has no recipe.json"),
-    "a web page": (["predict", "m.onnx"], lambda: text("m.onnx", "<!doctype html>"), "m.onnx is not a model that can be loaded: "),
-    "an empty file": (["predict", "m.onnx"], lambda: text("m.onnx", b""), "m.onnx is not a model that can be loaded: "),
-    "half of a file": (["predict", "m.onnx"], lambda: text("m.onnx", Path(MODEL).read_bytes()[:9000]), "m.onnx is not a model that can be loaded: "),
+    "a web page": (["predict", "m.onnx"], lambda: text("m.onnx", "<!doctype html>"), "m.onnx is not a model that can be loaded ("),
+    "an empty file": (["predict", "m.onnx"], lambda: text("m.onnx", b""), "m.onnx is not a model that can be loaded ("),
+    "half of a file": (["predict", "m.onnx"], lambda: text("m.onnx", Path(MODEL).read_bytes()[:9000]), "m.onnx is not a model that can be loaded ("),
     "of another program": (["predict", "m.onnx"], lambda: metadata("m.onnx", competition=None), "m.onnx was not exported by kit: its metadata lacks competition; use kit export"),
     "damaged metadata": (["predict", "m.onnx"], lambda: metadata("m.onnx", label_values="["), "m.onnx has damaged metadata: export it again"),
     "another competition": (["predict", MODEL, "m.onnx"], lambda: metadata("m.onnx", competition='"cifar10"'), f"{MODEL} and m.onnx cannot be averaged: their competition are digits and cifar10"),
@@ -80,7 +80,7 @@ CASES: dict[str, tuple[list[str], Callable[[], object], str]] = {
     "an archive without images": (predicting("--input", "x.npz"), lambda: np.savez("x.npz", y=np.arange(3)), "x.npz: received y (3,), expected one array of (rows, 28, 28, 1)"),
     "a folder without pictures": (predicting("--input", "empty"), lambda: Path("empty").mkdir(), "empty: there are no pictures in it; expected a picture, a folder or .zip"),
     "a table without paths": (predicting("--input", "t.csv"), lambda: text("t.csv", "a,b\n1,2\n"), "t.csv: none of its columns a, b holds paths of pictures, expected one such as 'path'"),
-    "a table of pictures that are gone": (predicting("--input", "t.csv"), lambda: text("t.csv", "path\ngone.png\n"), "gone.png: there is no such file; expected a picture; check the path"),
+    "a table of pictures that are gone": (predicting("--input", "t.csv"), lambda: text("t.csv", "path\ngone.png\n"), "t.csv, line 2: there is no file 'gone.png' (path), expected the path of a picture"),
     "a file of another kind": (predicting("--input", "x.txt"), lambda: text("x.txt", "hello"), "x.txt: received a file that ends in '.txt', expected a picture, a folder or .zip of pictures"),
     # what is asked for
     "two kinds of images": (predicting("--input", "x.npy", "--data", "."), lambda: saved("x.npy", PIXELS), "--input and --data: name the images to predict, or the competition's files"),

@@ -65,8 +65,9 @@ def test_names_beside_the_images_do_no_harm() -> None:
     )
     source = open_input(Path("x.npz"), SHAPE)
     assert source.ids.tolist() == [f"a{n}" for n in range(7)]
-    Path("t.csv").write_text("path\na.png\na.png\n")
-    with pytest.raises(DataError, match=r"t.csv: 1 ids occur more than once \(a.png\), expected each once"):
+    first = "p/" + save_pictures(Path("p"))[0]
+    Path("t.csv").write_text(f"path\n{first}\n{first}\n")
+    with pytest.raises(DataError, match=r"t.csv: 1 ids occur more than once \(p/5.png\), expected each once"):
         open_input(Path("t.csv"), SHAPE)
 
 
@@ -125,10 +126,12 @@ def test_one_picture_is_brought_to_the_size_in_the_way_the_model_was_trained() -
     assert open_input(Path("p.png"), SHAPE).is_one_picture
 
 
-def test_a_missing_picture_is_named_when_its_turn_comes() -> None:
-    Path("t.csv").write_text("path\ngone.png\n")
-    with pytest.raises(DataError, match=r"gone.png: there is no such file"):
-        read(open_input(Path("t.csv"), SHAPE))
+@pytest.mark.parametrize("wrong", ["gone.png", "", "pictures"])
+def test_a_table_with_a_picture_that_is_not_there(wrong: str) -> None:
+    (first, *_) = save_pictures(Path("pictures"))
+    Path("t.csv").write_text(f"path,n\n{wrong},1\npictures/{first},2\n")
+    with pytest.raises(DataError, match=rf"t.csv, line 2: there is no file '{wrong}' \(path\), expected the path of"):
+        open_input(Path("t.csv"), SHAPE)
 
 
 @pytest.mark.parametrize(
