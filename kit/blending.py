@@ -35,10 +35,10 @@ def blend(*sources: RunDirectory | StrPath, mean: str = "arithmetic", runs: StrP
 
     if len(sources) < 2:
         raise RunError(f"received {len(sources)} runs to blend, expected two or more: name them")
-    if len({Path(getattr(source, "path", source)).resolve() for source in sources}) < len(sources):
-        raise RunError("a run is named twice, expected different runs: leave one out")
     check_blend(mean, None, len(sources))
     members = open_members(sources, Path(runs))
+    if len({Path(member.name).resolve() for member in members}) < len(members):
+        raise RunError("a run is named twice, expected different runs: leave one out")
     rows = common_held_out_rows(members)
     judged = judge_weights(rows.as_deployed, rows.labels, rows.metric, mean)
     answers = rows.as_deployed()
