@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kit.data.folds import Fold
     from kit.data.images import Competition, Images
     from kit.deploy.model_file import ModelCard
+    from kit.models.build import Architecture
+    from kit.scoring.metrics import Metric
 
 MAX_LOSS = 0.5  # points that smaller numbers may cost, unless it is said otherwise
 NOTHING_TRAINED = (
@@ -72,9 +74,7 @@ class ExportOptions:
             if has_first and has_second:
                 raise ModelFileError(f"{first} and {second} together are not to be had: choose one of them")
         if not (self.prune == 0 or 0 < self.prune < 1):
-            raise ModelFileError(
-                f"prune is {self.prune:g}, expected a share of the weights between 0 and 1, such as 0.8"
-            )
+            raise ModelFileError(f"prune is {self.prune:g}, expected a share of the weights above 0 and below 1")
         if not (self.cluster == 0 or 2 <= self.cluster <= 256):
             raise ModelFileError(f"cluster is {self.cluster}, expected 2 to 256 distinct weights a layer")
         if self.tune_epochs < 1:
@@ -151,7 +151,7 @@ class TrainedRun:
         architecture, classifier = fold.read_architecture(), load_classifier(fold, which)
         variant = options.variant(architecture.tta)
         path = fold.variant_files(variant)[which]
-        before = self._scores(fold, build_predictor(architecture, classifier)) if variant or scored else None
+        before = self._scores_as_trained(fold, architecture, classifier) if variant or scored else None
         figures = self._tune(classifier, fold, which, options)
         views = architecture if options.tta is None else replace(architecture, tta=options.tta)
         predictor, after = build_predictor(views, classifier), before
@@ -225,10 +225,27 @@ class TrainedRun:
         train = self._split(fold).train
         return train[train < len(self.images)]
 
+    def _scores_as_trained(
+        self, fold: FoldDirectory, architecture: Architecture, classifier: Any
+    ) -> dict[str, Any] | None:
+        """Those of the training, unless they are of the mean of several models."""
+        from kit.models.build import build_predictor
+
+        told = fold.read_scores().get("validation")
+        if told and len(fold.model_files) == 1 and told["rows"] == len(self._split(fold).validation):
+            return {**told, "higher_is_better": self._metric.higher_is_better}
+        return self._scores(fold, build_predictor(architecture, classifier))
+
+    @property
+    def _metric(self) -> Metric:
+        from kit.scoring.metrics import make_metric
+
+        return make_metric(self.saved["recipe"]["metric"])
+
     def _scores(self, fold: FoldDirectory, model: Any) -> dict[str, Any] | None:
         """What a predictor or a model file scores on the validation rows; None if there are none."""
         from kit.deploy.model_file import Model
-        from kit.scoring.metrics import make_metric, score
+        from kit.scoring.metrics import score
         from kit.training.weights import PREDICTION_BATCH, predict_probabilities
 
         rows = self._split(fold).validation
@@ -239,9 +256,8 @@ class TrainedRun:
             probabilities = np.concatenate([model.probabilities(some) for some in windows(pixels, PREDICTION_BATCH)])
         else:
             probabilities = predict_probabilities(model, pixels)
-        metric = self.saved["recipe"]["metric"]
-        told = score(probabilities, self.images.labels[rows], metric)
-        return {**told, "higher_is_better": make_metric(metric).higher_is_better}
+        told = score(probabilities, self.images.labels[rows], self.saved["recipe"]["metric"])
+        return {**told, "higher_is_better": self._metric.higher_is_better}
 
     def _card(self, fold: FoldDirectory, *scored: dict[str, Any] | None) -> ModelCard:
         """With the score of the run, or with that of another form of its model, which may have none."""

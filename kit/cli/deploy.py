@@ -55,8 +55,8 @@ def export(
     for exported in found:
         print_export(exported)
     which = [str(run)] if run else ["--runs", str(runs)] if runs != DEFAULT_RUNS else []
-    if options and len(found) == 1:
-        which = [str(found[0].path)]
+    if options:  # the run's own files are others
+        which = [str(exported.path) for exported in found]
     typer.echo(f"next  {shlex.join(['kit', 'predict', *which, '--out', 'submissions/run.csv'])}")
 
 
