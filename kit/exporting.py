@@ -37,9 +37,9 @@ def export(
     """
     import keras
 
-    run = open_run(run, Path(runs))
     wanted = ExportOptions(**options)
     wanted.check()
+    run = open_run(run, Path(runs))
     if keras.backend.backend() != "tensorflow":
         return export_in_child(run, wanted)  # Keras exports ONNX through TensorFlow
     trained = TrainedRun.open(run, on_step)
@@ -99,13 +99,10 @@ def compare(
         A table a model: original, fp16, int8, pruned, clustered, pruned + int8.
 
     Raises:
-        KitError: not even the original can be exported.
+        KitError: not even the original can be exported, or Keras computes with another backend than TensorFlow.
     """
     import keras
 
-    if keras.backend.backend() != "tensorflow":
-        raise ModelFileError("ONNX is written through TensorFlow: set KERAS_BACKEND=tensorflow to compare")
-    run = open_run(run, Path(runs))
     given = ExportOptions(**options)
     base = replace(given, prune=0.0, cluster=0, fp16=False, int8=False)
     for each in (base, replace(base, prune=given.prune), replace(base, cluster=given.cluster)):
@@ -119,7 +116,9 @@ def compare(
         "clustered": clustered,
         "pruned + int8": replace(pruned, int8=True),
     }
-    trained = TrainedRun.open(run, on_step)
+    if keras.backend.backend() != "tensorflow":
+        raise ModelFileError("Keras computes with another backend than TensorFlow here: use kit export --compare")
+    trained = TrainedRun.open(open_run(run, Path(runs)), on_step)
     return [_compare_one(trained, fold, which, variants) for fold, which in trained.models()]
 
 

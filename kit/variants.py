@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kit.data.folds import Fold
     from kit.data.images import Competition, Images
     from kit.deploy.model_file import ModelCard
+    from kit.models.build import Architecture
     from kit.scoring.metrics import Metric
 
 MAX_LOSS = 0.5  # points that smaller numbers may cost, unless it is said otherwise
@@ -70,9 +71,7 @@ class ExportOptions:
             if has_first and has_second:
                 raise ModelFileError(f"{first} and {second} together are not to be had: choose one of them")
         if not (self.prune == 0 or 0 < self.prune < 1):
-            raise ModelFileError(
-                f"prune is {self.prune:g}, expected a share of the weights between 0 and 1, such as 0.8"
-            )
+            raise ModelFileError(f"prune is {self.prune:g}, expected a share of the weights above 0 and below 1")
         if not (self.cluster == 0 or 2 <= self.cluster <= 256):
             raise ModelFileError(f"cluster is {self.cluster}, expected 2 to 256 distinct weights a layer")
         if self.tune_epochs < 1:
@@ -150,7 +149,7 @@ class TrainedRun:
         architecture, classifier = fold.read_architecture(), load_classifier(fold, which)
         variant = options.variant(architecture.tta)
         path = fold.variant_files(variant)[which]
-        before = self._scores(fold, build_predictor(architecture, classifier)) if variant or scored else None
+        before = self._scores_as_trained(fold, architecture, classifier) if variant or scored else None
         figures = self._tune(classifier, fold, which, options)
         views = architecture if options.tta is None else replace(architecture, tta=options.tta)
         predictor, after = build_predictor(views, classifier), before
@@ -219,12 +218,6 @@ class TrainedRun:
         classifier.set_weights(weights)
         return figures
 
-    @property
-    def _metric(self) -> Metric:
-        from kit.scoring.metrics import make_metric
-
-        return make_metric(self.saved["recipe"]["metric"])
-
     def _split(self, fold: FoldDirectory) -> Fold:
         return self.folds[fold.number]
 
@@ -232,6 +225,23 @@ class TrainedRun:
         """Without test images that trained by pseudo-labels, which come after all others."""
         train = self._split(fold).train
         return train[train < len(self.images)]
+
+    def _scores_as_trained(
+        self, fold: FoldDirectory, architecture: Architecture, classifier: Any
+    ) -> dict[str, Any] | None:
+        """Those of the training, unless they are of the mean of several models."""
+        from kit.models.build import build_predictor
+
+        told = fold.read_scores().get("validation")
+        if told and len(fold.model_files) == 1 and told["rows"] == len(self._split(fold).validation):
+            return {**told, "higher_is_better": self._metric.higher_is_better}
+        return self._scores(fold, build_predictor(architecture, classifier))
+
+    @property
+    def _metric(self) -> Metric:
+        from kit.scoring.metrics import make_metric
+
+        return make_metric(self.saved["recipe"]["metric"])
 
     def _scores(self, fold: FoldDirectory, model: Any) -> dict[str, Any] | None:
         """What a predictor or a model file scores on the validation rows; None if there are none."""

@@ -20,8 +20,8 @@ from kit.training.batches import epoch_batches, steps_per_epoch
 from kit.training.losses import LOSSES, smoothed
 from kit.training.recipe import Recipe
 
-LEARNING_RATE = 3e-4  # of Adam, falling to zero: the weights are good and only make up for what they lost
-_SETTLED = 0.6  # share of the steps after which no more weights become zero
+LEARNING_RATE = 1e-3  # of Adam, falling to zero: the weights are good and only make up for what they lost
+_SETTLED = 0.5  # share of the steps after which no more weights become zero
 _CHECKED = 32  # images
 
 

@@ -74,6 +74,7 @@ def to_int8(source: Path, target: Path, pixels: np.ndarray) -> None:
                 Reader(),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(_IN_INTEGERS),
+                nodes_to_exclude=_with_constants(prepared),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
@@ -83,6 +84,19 @@ def to_int8(source: Path, target: Path, pixels: np.ndarray) -> None:
         except Exception as error:  # noqa: BLE001  whatever its passes raise over an operator
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelFileError(f"the model cannot be quantised: {reason}; export it without --int8") from None
+
+
+def _with_constants(path: Path) -> list[str]:
+    """Additions and multiplications of one number a channel, which stay in float32; those of two branches do not.
+
+    One scale for the constants of all channels is too coarse: of a VGG-16, with and without, 84 and 91 % of the labels
+    were those of float32.
+    """
+    import onnx
+
+    graph = onnx.load(path).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    return [node.name for node in graph.node if node.op_type in ("Add", "Mul") and constants & set(node.input)]
 
 
 def _scale_before_relu(path: Path) -> None:

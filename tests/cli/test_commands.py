@@ -163,6 +163,9 @@ BAD_COMMANDS = [
     (["recipes", "digitz"], "unknown competition 'digitz': did you mean 'digits'? choose one of "),
     (["export"], "there is no finished run in runs: train one with 'kit train digits', or name a run"),
     (["train", "digits", "--data", "nowhere"], "--data nowhere does not exist: name the directory or .zip"),
+    (["export", "--prune", "1.5"], "prune is 1.5, expected a share of the weights above 0 and below 1"),
+    (["export", "--opset", "99"], "opset is 99, expected 13 to 18"),
+    (["export", "--compare", "--cluster", "1"], "cluster is 1, expected 2 to 256 distinct weights a layer"),
     (["export", "nothing"], "nothing is not a run: it has no recipe.json (kit runs lists the runs)"),
     (["predict"], "there is no finished run in runs"),
     (["predict", "gone.onnx"], "there is no model file gone.onnx: expected an .onnx file or a run directory"),
@@ -430,7 +433,7 @@ def test_runs_of_a_competition_without_any(monkeypatch: pytest.MonkeyPatch, caps
 def test_the_command_after_an_export_finds_the_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("kit.api.export", lambda run, runs: [])
+    monkeypatch.setattr("kit.api.export", lambda run, **_: [])
     for words, next_command in (
         (["--runs", "my runs"], "kit predict --runs 'my runs' --out submissions/run.csv"),
         (["--runs", "other", "other/run"], "kit predict other/run --out submissions/run.csv"),
