@@ -2,7 +2,10 @@
 
 import csv
 import importlib.util
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -162,3 +165,14 @@ def test_a_run_in_all_its_forms(digits_runs: Path, tmp_path: Path) -> None:
         assert rows[name].gzip_bytes < 0.5 * rows["original"].gzip_bytes
         assert rows[name].exported.accuracy > 0.8
         assert predict(rows[name].exported.path, out="run.csv").rows == 360
+
+
+def test_the_same_model_is_the_same_file_in_every_process(digits_runs: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(digits_runs / "digits" / "deeper-1", tmp_path / "run"))
+    files = []
+    for seed in ("1", "2"):  # sets of strings are in another order
+        command = [sys.executable, "-m", "kit", "export", str(path), "--int8", "--max-loss", "100"]
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+        files.append((path / "model.int8.onnx").read_bytes())
+    assert files[0] == files[1]

@@ -7,6 +7,7 @@ import errno
 import io
 import logging
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -231,6 +232,7 @@ def _simplify(path: Path) -> None:
     del model.opset_import[:]  # it lists every domain that the runtime knows
     model.opset_import.extend(standard)
     _name_batch(model)
+    _number_anew(model.graph)
     onnx.save(model, path)
 
 
@@ -239,6 +241,35 @@ def _name_batch(model: Any) -> None:
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     del model.graph.value_info[:]  # has the old name; whoever needs it can infer it
+
+
+def _number_anew(graph: Any) -> None:
+    """Number what the converter made up (convolution__63) in the order of its use, and sort the constants likewise.
+
+    It numbers, and names one of equal constants, in the order of sets of strings, which is another in every process:
+    the same model is to be the same file.
+    """
+    ends = {value.name for value in (*graph.input, *graph.output)}
+    constant = {tensor.name for tensor in graph.initializer}
+    names: dict[str, str] = {}
+
+    def anew(name: str) -> str:
+        if name and name not in ends:
+            known = "constant" if name in constant else re.sub(r"__\d+(?=$|:)", "", name)
+            names.setdefault(name, f"{known}__{len(names)}")
+        return names.get(name, name)
+
+    for node in graph.node:
+        node.name = anew(node.name)
+        node.input[:] = [anew(name) for name in node.input]
+        node.output[:] = [anew(name) for name in node.output]
+    order = {name: position for position, name in enumerate(names)}
+    constants = sorted(graph.initializer, key=lambda tensor: order.get(tensor.name, len(order)))
+    for tensor in constants:
+        tensor.name = anew(tensor.name)
+    constants = [type(tensor).FromString(tensor.SerializeToString()) for tensor in constants]
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
 
 
 def describe(path: Path, card: ModelCard) -> None:
