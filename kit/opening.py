@@ -142,8 +142,8 @@ def training_images(saved: dict[str, Any], competition: Competition) -> Images:
     order = saved["images"].get("order")  # rows are known by their numbers
     if images_hash(images) != saved["images"]["hash"] or order not in (None, order_hash(images)):
         raise RunError(
-            f"the {competition.name} images are not those that this run was trained on, in that order: put those "
-            f"back into {saved['data']}"
+            f"the {competition.name} images are not those that this run was trained on, or stand in another order, or "
+            f"have other ids: put those back into {saved['data']}"
         )
     return images
 

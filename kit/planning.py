@@ -154,7 +154,7 @@ def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
     """
     from kit.training.checkpoints import differences
     from kit.training.recipe import Recipe, recipe_hash
-    from kit.training.summary import order_hash, taught_hash
+    from kit.training.summary import taught_hash
     from kit.training.switches import resolve_switches
 
     saved = run.read_recipe()
@@ -172,8 +172,6 @@ def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
         logger.warning("%s; the rest of the run may round otherwise than its beginning", "; ".join(changed))
     competition = saved_competition(saved)
     labelled = training_images(saved, competition)
-    if saved["images"].get("order", ordered := order_hash(labelled)) != ordered:
-        raise RunError(f"{run.path} cannot go on: its images stand in another order now, or have other ids; undo that")
     images = taught(labelled, competition, recipe)
     if taught_hash(images) != saved.get("taught"):
         raise RunError(f"{run.path} cannot go on: its pseudo_labels or its teacher are others now; put them back")

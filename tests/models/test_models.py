@@ -32,7 +32,8 @@ SPECS = [
 
 def lightest_of_each_family() -> list[str]:
     families: dict[str, str] = {}
-    for name in sorted(SMALL, key=lambda name: -reference(name).trainable_parameters):
+    quick = [name for name in SMALL if name != "wide_resnet"]  # its export takes as long as all others
+    for name in sorted(quick, key=lambda name: -reference(name).trainable_parameters):
         families[MODELS[name].__module__] = name
     return [*families.values(), TRANSFER]
 

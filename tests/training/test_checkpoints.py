@@ -140,7 +140,10 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.backend if name in ON_EVERY_BACKEND else ()) for name in RECIPES],
+    [
+        pytest.param(name, marks=pytest.mark.backend if name in ON_EVERY_BACKEND else pytest.mark.slow)
+        for name in RECIPES
+    ],
 )
 def test_cut_off_anywhere_it_ends_the_same(name: str, images: Images) -> None:
     if "weights" in RECIPES[name]:
