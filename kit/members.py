@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from kit.errors import RunError
-from kit.exporting import export_in_child
 from kit.opening import NOTHING_TRAINED, StrPath
 from kit.scoring.calibration import fit_temperature, mean_tempered
 from kit.training.runs import RunDirectory, newest_run
@@ -56,6 +55,8 @@ def _member_of(run: RunDirectory) -> Member:
         raise RunError(NOTHING_TRAINED.format(run.path))
     files = [path for fold in folds for path in fold.model_files.values()]
     if not all(path.is_file() for path in files):
+        from kit.exporting import export_in_child  # seldom, and one picture is answered in half a second
+
         export_in_child(run)
     return Member(run, tuple(files))
 
