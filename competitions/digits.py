@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.data.claims import NamedRecipes
+from kit.data.claims import Claim, NamedRecipes
 from kit.data.images import Competition, Images
 from kit.data.prepared import write_pixel_competition
 
@@ -59,12 +59,25 @@ _OWN = {
     "augment": "shift(height=2, width=2)",
     "normalization": "standardize",
 }
+_MACHINE = "2 cores, AVX-512, beside other jobs"
+_OUT_OF_FOLD = (
+    "out of fold, by --folds 5; minutes of all five; 143 test rows of one split are too few to tell recipes apart"
+)
 # 15 epochs are 540 steps: hence the faster moving averages.
 _DEEPER = {"model": "deeper(momentum=0.9)", **_OWN}
 
 RECIPES: NamedRecipes = {
-    "fast": _DEEPER,
-    "best": {**_DEEPER, "epochs": 60, "augment": "shift(height=2, width=2)|rotate(10)", "label_smoothing": 0.1},
+    "fast": {
+        "claim": Claim(score=0.9958, rows=1_437, seeds=(0,), minutes=1.1, machine=_MACHINE, note=_OUT_OF_FOLD),
+        **_DEEPER,
+    },
+    "best": {
+        "claim": Claim(score=0.9986, rows=1_437, seeds=(0,), minutes=4.0, machine=_MACHINE, note=_OUT_OF_FOLD),
+        **_DEEPER,
+        "epochs": 60,
+        "augment": "shift(height=2, width=2)|rotate(10)",
+        "label_smoothing": 0.1,
+    },
     "deeper": _DEEPER,
     "brief": {"model": "brief(momentum=0.9)", **_OWN},
 }
