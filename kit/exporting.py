@@ -64,10 +64,10 @@ def export_ensemble(
     from kit.deploy.graphs import write_ensemble
 
     run = open_run(run, Path(runs))
+    if sum(len(fold.model_files) for fold in run.trained_folds()) == 1:
+        raise ModelFileError(f"{run.path} has one model, of which there is no mean: leave --ensemble out")
     models = export(run, **options)
     files = [exported.path for exported in models]
-    if len(files) < 2:
-        raise ModelFileError(f"{run.path} has one model, of which there is no mean: leave --ensemble out")
     suffix = files[0].name.removeprefix(files[0].name.partition(".")[0])  # .onnx, or .int8.onnx
     saved = run.read_recipe()
     images = training_images(saved, saved_competition(saved))

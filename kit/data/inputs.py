@@ -17,12 +17,11 @@ from kit.data.cache import cached_arrays
 from kit.data.images import Images, windows
 from kit.data.picture_sets import SUFFIXES, natural_order, picture_files
 from kit.data.pixels import write_as_uint8
-from kit.data.readers.faults import FaultError, reading
 from kit.data.readers.many_pictures import stream_pictures
 from kit.data.readers.npy import read_pickled_arrays
 from kit.data.readers.pictures import Kind
 from kit.data.readers.tables import read_table
-from kit.data.readers.trees import MAX_FILE_BYTES, MAX_RATIO, MAX_UNPACKED_FREELY, Tree, open_tree
+from kit.data.readers.trees import MAX_RATIO, MAX_UNPACKED_FREELY, Tree, open_tree, read_file
 from kit.data.sample import refuse_repeated
 from kit.errors import DataError
 
@@ -95,10 +94,7 @@ class _ListedFiles(Tree):
         self.folders = self.ignored = ()
 
     def read(self, name: str) -> bytes:
-        with reading(self.path / name, "picture", "expected a picture") as (file, size):
-            if size > MAX_FILE_BYTES:
-                raise FaultError(f"it has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}", "check which file this is")
-            return file.read(size)
+        return read_file(self.path / name, "picture", "expected a picture")
 
     def describe(self, name: str) -> str:
         return str(self.path / name)
@@ -144,13 +140,13 @@ def _from_folder(path: Path, image_shape: tuple[int, int, int], fit: str) -> Ima
         names = sorted(picture_files(tree), key=natural_order)
     if not names:
         raise DataError(f"{path}: there are no pictures in it; {_EXPECTED}")
-    source = _pictures(tree, names, np.array(names), image_shape, fit)
+    ids = np.array(names)
 
     def read(rows: int) -> Iterator[np.ndarray]:
         with open_tree(path) as again:  # an archive is closed between listing and reading
-            yield from _pictures(again, names, source.ids, image_shape, fit).read(rows)
+            yield from _pictures(again, names, ids, image_shape, fit).read(rows)
 
-    return ImageSource(source.ids, image_shape, read)
+    return ImageSource(ids, image_shape, read)
 
 
 def _from_table(path: Path, image_shape: tuple[int, int, int], fit: str) -> ImageSource:

@@ -32,9 +32,9 @@ def choose_batch_size(model: Model, rows: int) -> tuple[int, str]:
     for this model, machine and provider.
     """
     rule = batch_size_by_rule(model.card.input_shape)
-    pixels = np.random.default_rng(0).integers(0, 256, (2 * rule, *model.card.input_shape), np.uint8)
     if rows <= 4 * rule:
         return rule, "rule"
+    pixels = np.random.default_rng(0).integers(0, 256, (2 * rule, *model.card.input_shape), np.uint8)
     model.probabilities(pixels[:rule])  # the first one allocates
     seconds = _seconds_an_image(model, pixels[:rule], 0)
     if rows * seconds < _WORTH_SECONDS:

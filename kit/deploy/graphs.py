@@ -63,7 +63,7 @@ def write_ensemble(files: Sequence[Path], out: Path, images: np.ndarray) -> Expo
         describe(scratch, replace(loaded[0].card, score=None, selected=False))  # nothing has scored the mean
         exported = compared(scratch, compared_with, out)
         _check(exported.largest_difference, out)
-    return replace(exported, path=out)
+    return exported
 
 
 def set_temperature(file: Path, temperature: float, keep_score: bool) -> None:

@@ -146,10 +146,7 @@ class _Directory(Tree):
         content = _ordinary_content(f"{self.path}/{name}")
         if content is not None:
             return content
-        with reading(self.path / name, "file", "expected a file of a data set") as (file, size):
-            if size > MAX_FILE_BYTES:
-                raise FaultError(f"it has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}", "check which file this is")
-            return file.read(size)
+        return read_file(self.path / name, "file", "expected a file of a data set")
 
     def describe(self, name: str) -> str:
         return str(self.path / name)
@@ -166,6 +163,18 @@ class _Directory(Tree):
             seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino)
             digest.update(f"{name}\0{seen}".encode())
         return digest.hexdigest()
+
+
+def read_file(path: Path, kind: str, expected: str) -> bytes:
+    """The content of a file, at most ``MAX_FILE_BYTES``; the arguments are those of :func:`reading`.
+
+    Raises:
+        DataError: it cannot be read, or is too large.
+    """
+    with reading(path, kind, expected) as (file, size):
+        if size > MAX_FILE_BYTES:
+            raise FaultError(f"it has {size:,} bytes, the limit is {MAX_FILE_BYTES:,}", "check which file this is")
+        return file.read(size)
 
 
 def _ordinary_content(path: str) -> bytes | None:
