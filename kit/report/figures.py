@@ -1,44 +1,21 @@
-"""Figures of a run, as SVG text that can stand inside an HTML page."""
+"""Figures of a run."""
 
 from __future__ import annotations
 
-import functools
-import io
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kit.report.drawing import BLUE, INK, ORANGE
 from kit.training.events import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, ORANGE = "#0072B2", "#D55E00"  # two colours of Okabe and Ito's palette, told apart by everyone
-STYLE: Any = {
-    "svg.fonttype": "none",  # text stays text: searchable, and in the page's own font
-    "svg.hashsalt": "kit",  # the same figure is the same file
-    "text.parse_math": False,  # a class may be called $5
-}
 COUNTS_WITHIN = 20  # classes up to which a confusion matrix has room for its counts
 
 
-def _as_svg(draw: Callable[..., Figure]) -> Callable[..., str]:
-    """Turn a function that draws a figure into one that returns it as an ``<svg>`` element."""
-
-    @functools.wraps(draw)
-    def svg(*arguments: Any) -> str:
-        import matplotlib
-
-        text = io.StringIO()
-        with matplotlib.rc_context(STYLE):
-            draw(*arguments).savefig(text, format="svg", metadata={"Date": None})
-        return text.getvalue()[text.getvalue().index("<svg") :]
-
-    return svg
-
-
-@_as_svg
 def curves(histories: Sequence[Sequence[Epoch]]) -> Figure:
     """Accuracy, loss and learning rate against epochs; one line a fold."""
     from matplotlib.figure import Figure
@@ -58,7 +35,7 @@ def curves(histories: Sequence[Sequence[Epoch]]) -> Figure:
         )
         loss.plot(epochs, [e.loss for e in history], color=BLUE, marker=_dot(history))
         loss.plot(epochs, [e.validation_loss for e in history], color=ORANGE, marker=_dot(history))
-        rate.plot(epochs, [e.learning_rate for e in history], color="black", marker=_dot(history))
+        rate.plot(epochs, [e.learning_rate for e in history], color=INK, marker=_dot(history))
     for axes, title in (
         (accuracy, "accuracy, %"),
         (loss, "loss, nats"),
@@ -67,8 +44,7 @@ def curves(histories: Sequence[Sequence[Epoch]]) -> Figure:
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
+        axes.grid(True)
     accuracy.legend(fontsize=8)
     return figure
 
@@ -77,7 +53,6 @@ def _dot(history: Sequence[Epoch]) -> str:
     return "o" if len(history) == 1 else ""
 
 
-@_as_svg
 def confusion(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Confusion matrix: rows are true classes, shaded by their share of the row."""
     from matplotlib.figure import Figure
@@ -104,7 +79,6 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[s
     return figure
 
 
-@_as_svg
 def mistakes(pixels: np.ndarray, captions: Sequence[str]) -> Figure:
     """A gallery: uint8 (images, height, width, channels), each with a caption of a few lines."""
     from matplotlib.figure import Figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kit.report.figures import BLUE, ORANGE
+from kit.report.drawing import BLUE, ORANGE
 from kit.report.pictures import check_picture, save_picture
 from kit.training.lr_find import RangeTest
 

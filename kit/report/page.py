@@ -10,8 +10,9 @@ import numpy as np
 
 from kit.data.images import Competition, Images
 from kit.errors import RunError
-from kit.files import write_text
 from kit.report import figures
+from kit.report.drawing import Figures
+from kit.report.pages import check_page, figures_directory, write_page
 from kit.scoring.metrics import make_metric
 from kit.training.runs import RunDirectory
 
@@ -24,39 +25,41 @@ def write_report(run: RunDirectory, competition: Competition, images: Images, pa
     Raises:
         RunError: the run did not finish or is damaged, or the page cannot be written.
     """
-    from markupsafe import Markup
-
+    check_page(path)
     recipe, metrics = run.read_recipe(), run.read_metrics()
     folds = run.trained_folds()
     labels, probabilities, ids = _validated(run)
     names = [_class_title(competition, index) for index in range(len(competition.class_names))]
-    text = _render(
+    drawn = Figures(figures_directory(path))
+    shown, wrong = _mistakes(images, ids, labels, probabilities, names)
+    return _write(
         run.path,
-        recipe,
-        metrics,
+        path,
+        recipe=recipe,
+        metrics=metrics,
         title=f"{competition.name}: {run.path.name}",
         competition=competition.title,
         command=shlex.join(["kit", "train", competition.spec, "--recipe", str(run.path / "recipe.json")]),
-        curves=Markup(figures.curves([fold.read_history() for fold in folds])),
-        confusion=Markup(figures.confusion(labels, probabilities.argmax(axis=1), names)),
-        mistakes=Markup(_mistakes(images, ids, labels, probabilities, names)),
-        shown_mistakes=min(SHOWN_MISTAKES, int((probabilities.argmax(axis=1) != labels).sum())),
-        total_mistakes=int((probabilities.argmax(axis=1) != labels).sum()),
+        curves=drawn.add(
+            "curves", "Accuracy, loss and learning rate", figures.curves, [f.read_history() for f in folds]
+        ),
+        confusion=drawn.add(
+            "confusion", "Confusion matrix", figures.confusion, labels, probabilities.argmax(axis=1), names
+        ),
+        mistakes=drawn.add("mistakes", "Mistakes", figures.mistakes, *shown) if wrong else "",
+        shown_mistakes=min(SHOWN_MISTAKES, wrong),
+        total_mistakes=wrong,
     )
+
+
+def _write(run: Path, path: Path, metrics: dict[str, Any], **parts: Any) -> Path:
+    from jinja2 import UndefinedError
+
     try:
-        write_text(path, text)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
-    return path
-
-
-def _render(run: Path, recipe: dict[str, Any], metrics: dict[str, Any], **parts: Any) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
-
-    pages = Environment(loader=PackageLoader("kit.report", "."), autoescape=True, undefined=StrictUndefined)
-    try:
-        return pages.get_template("page.html").render(
-            recipe=recipe,
+        return write_page(
+            path,
+            "run.html",
+            sections=[("scores", "Scores"), ("curves", "Curves"), ("mistakes", "Mistakes"), ("recipe", "Recipe")],
             metrics=metrics,
             show=make_metric(metrics["metric"]).show,
             show_spread=make_metric(metrics["metric"]).show_spread,
@@ -97,12 +100,12 @@ def _score_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"rows_of": title, **metrics[part]} for part, title in parts.items() if part in metrics]
 
 
-def _mistakes(images: Images, ids: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: list[str]) -> str:
-    """The validated images whose wrong answer had the highest probability."""
+def _mistakes(
+    images: Images, ids: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, names: list[str]
+) -> tuple[tuple[np.ndarray, list[str]], int]:
+    """Pixels and captions of the validated images whose wrong answer had the highest probability; and how many."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
-    if not len(wrong):
-        return ""
     shown = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:SHOWN_MISTAKES]
     row_of = {name: row for row, name in enumerate(images.ids.tolist())}
     captions = [
@@ -110,4 +113,4 @@ def _mistakes(images: Images, ids: np.ndarray, labels: np.ndarray, probabilities
         f"taken for {names[predicted[i]]}, {probabilities[i, predicted[i]]:.0%}"
         for i in shown
     ]
-    return figures.mistakes(images.pixels[[row_of[ids[i].item()] for i in shown]], captions)
+    return (images.pixels[[row_of[ids[i].item()] for i in shown]], captions), len(wrong)

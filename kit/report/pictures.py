@@ -7,7 +7,7 @@ from typing import Any
 
 from kit.errors import DataError, RecipeError
 from kit.files import check_replaceable, replacing
-from kit.report.figures import STYLE
+from kit.report.drawing import STYLE
 
 FORMATS = (".png", ".svg", ".pdf")
 

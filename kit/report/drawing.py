@@ -1,0 +1,82 @@
+"""Figures of a page: drawn once, each as SVG that stands inside the page, and as PNG and SVG files beside it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit.files import replacing
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart by everyone: https://jfly.uni-koeln.de/color/
+BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
+GREY = "#8c8c8c"  # legible on white and on black
+INK = "#0b0b0c"  # black in a file; within a page it becomes the colour of the page's text, which may be white
+STYLE: Any = {
+    "svg.fonttype": "none",  # text stays text: searchable, and in the page's own font
+    "svg.hashsalt": "kit",  # the same figure is the same file
+    "text.parse_math": False,  # a class may be called $5
+    "font.size": 9,
+    "axes.prop_cycle": f"cycler('color', {list(PALETTE)})",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "grid.color": GREY,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color"), INK
+    ),
+}
+
+
+class Figures:
+    """Draws the figures of one page.
+
+    Args:
+        directory: for the PNG and SVG files, made with the first of them; None writes none.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory
+
+    def add(self, name: str, description: str, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> Markup:
+        """Draw a figure, and return the ``<svg>`` element that shows it within the page.
+
+        Args:
+            name: of its files, and unique within the page, such as ``confusion``.
+            description: what somebody should know who does not see it, in a sentence.
+            draw: makes a Matplotlib figure of ``arguments`` and ``options``. One to two small axes, no more than
+                5 inches wide: the page arranges figures in as many columns as a screen has room for.
+        """
+        import matplotlib
+        from markupsafe import Markup, escape
+
+        with matplotlib.rc_context(STYLE):
+            figure = draw(*arguments, **options)
+            text = io.StringIO()
+            figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+            if self.directory:
+                self._write(name, figure)
+        svg = text.getvalue()[text.getvalue().index("<svg") :]
+        svg = _with_own_ids(svg.replace(INK, "currentColor"), name)
+        return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
+
+    def _write(self, name: str, figure: Figure) -> None:
+        for suffix in (".png", ".svg"):
+            with replacing(self.directory / f"{name}{suffix}") as scratch:  # type: ignore[operator]
+                figure.savefig(scratch, format=suffix[1:], dpi=150, metadata={"Date": None} if suffix == ".svg" else {})
+
+
+def _with_own_ids(svg: str, name: str) -> str:
+    """Matplotlib numbers the elements of each figure from 1, and a page has several."""
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
+    return re.sub(r'(url\(#|xlink:href="#)', rf"\g<1>{name}-", svg)
