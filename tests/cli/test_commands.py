@@ -385,6 +385,7 @@ LIGHT = [
     (["competitions"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["recipes", "cifar100"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["predict", "{runs}/digits/deeper-1"], {"keras", "tensorflow"}),
+    (["predict", "--help"], {"numpy", "kit.cli.train", "kit.cli.data", "kit.cli.listings"}),
 ]
 
 
