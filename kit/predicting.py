@@ -222,7 +222,7 @@ def _what_to_predict(
 ) -> tuple[ImageSource, Expected]:
     """The images, and what a table of answers to them looks like."""
     from kit.data.inputs import ImageSource, open_input
-    from kit.deploy.validator import expected_probabilities, expected_submission
+    from kit.deploy.validator import expected_by, expected_probabilities, expected_submission
     from kit.registry import parse_spec
 
     if input is not None:
@@ -230,17 +230,19 @@ def _what_to_predict(
             raise SubmissionError("--input and --data: name the images to predict, or the competition's files")
         fit = str(parse_spec(card.competition)[0].kwargs.get("fit", "stretch"))
         source = open_input(Path(input), card.input_shape, fit)
-        header, sample = (card.id_column, card.target_column), None
-    else:
-        directory = Path(data) if data is not None else None
-        if directory is None and first.run is not None:
-            directory = saved_data(first.run.read_recipe(), "name their directory with --data")
-        competition = open_for_model(card, directory)
-        source = ImageSource.of(competition.load_test())
-        header, sample = (competition.id_column, competition.target_column), competition.sample_submission
+        if probabilities or card.probability_columns:
+            columns = () if probabilities else card.probability_columns
+            return source, expected_probabilities(card.id_column, source.ids, card.label_values, columns)
+        header = (card.id_column, card.target_column)
+        return source, expected_submission(header, source.ids, card.label_values, None)
+    directory = Path(data) if data is not None else None
+    if directory is None and first.run is not None:
+        directory = saved_data(first.run.read_recipe(), "name their directory with --data")
+    competition = open_for_model(card, directory)
+    source = ImageSource.of(competition.load_test())
     if probabilities:
-        return source, expected_probabilities(header[0], source.ids, card.label_values)
-    return source, expected_submission(header, source.ids, card.label_values, sample)
+        return source, expected_probabilities(competition.id_column, source.ids, card.label_values)
+    return source, expected_by(competition, source.ids)
 
 
 def _batch_size(ensemble: Ensemble, rows: int, chosen: int | None) -> tuple[int, str]:
