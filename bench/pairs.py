@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import time
@@ -57,6 +58,18 @@ def process(command: Sequence[str], **options: Any) -> Side:
         started = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment, **options)
         return time.perf_counter() - started
+
+    return run
+
+
+def processor(side: Side) -> Side:
+    """The processor's seconds in the processes of a side, which hardly depend on what else runs."""
+
+    def run() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        side()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     return run
 
