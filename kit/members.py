@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kit.errors import RunError
 from kit.opening import NOTHING_TRAINED, StrPath
-from kit.scoring.calibration import fit_temperature, mean_tempered
-from kit.training.runs import RunDirectory, newest_run
+
+if TYPE_CHECKING:
+    from kit.training.runs import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,21 @@ def open_members(sources: Sequence[RunDirectory | StrPath], runs: Path) -> list[
         ModelFileError: a run cannot be exported.
     """
     if not sources:
+        from kit.training.runs import newest_run
+
         return [_member_of(newest_run(runs))]
-    opened: list[Member] = []
-    for source in sources:
-        if isinstance(source, RunDirectory):
-            opened.append(_member_of(source))
-        elif Path(source).is_dir():
-            opened.append(_member_of(RunDirectory.open(Path(source))))
-        else:
-            opened.append(Member(None, (Path(source),)))
-    return opened
+    return [_open(source) for source in sources]
+
+
+def _open(source: RunDirectory | StrPath) -> Member:
+    if not isinstance(source, str | os.PathLike):
+        return _member_of(source)
+    path = Path(source)
+    if not path.is_dir():
+        return Member(None, (path,))
+    from kit.training.runs import RunDirectory  # splits and models come with it, and a model file needs neither
+
+    return _member_of(RunDirectory.open(path))
 
 
 def _member_of(run: RunDirectory) -> Member:
@@ -84,6 +92,8 @@ class HeldOut:
         Args:
             fitted_to: bool (rows,), the rows that may be fitted to, where others are to be scored.
         """
+        from kit.scoring.calibration import fit_temperature, mean_tempered
+
         temperatures = [
             fit_temperature(answers[:, fitted_to], self.labels[fitted_to])
             if fitted_to is not None and temperature != 1

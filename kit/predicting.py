@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from kit.errors import ModelFileError, RecipeError, RunError, SubmissionError
 from kit.members import Member, open_members
 from kit.opening import StrPath, open_for_model, saved_data
-from kit.training.runs import RunDirectory
 
 if TYPE_CHECKING:
     from kit.data.images import LabelValue
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from kit.deploy.model_file import Model, ModelCard
     from kit.deploy.predict import Ensemble
     from kit.deploy.validator import Expected
+    from kit.training.runs import RunDirectory
 
 SHOWN = 5  # labels of one picture
 MOST_THREADS = 512  # each takes memory and waits for the others
@@ -85,7 +85,6 @@ def predict(
     Raises:
         KitError: something that the caller can mend; nothing was written then.
     """
-    from kit.blending import calibrate as calibrate_member
     from kit.deploy.answers import check_likeliest
     from kit.deploy.predict import Ensemble, predict_windows
     from kit.deploy.provenance import check_provenance, write_provenance
@@ -103,6 +102,8 @@ def predict(
         check_provenance(path)
     blended: dict[str, Any] = {}
     if calibrate:
+        from kit.blending import calibrate as calibrate_member
+
         blended["temperatures"] = [asdict(calibrate_member(member)) for member in members]
         loaded = _load(members, tta, provider, threads)
     ensemble = Ensemble(loaded, _weights(members, weights, mean, blended), mean, tta)
@@ -169,12 +170,12 @@ def _check_blend(members: Sequence[Member], weights: str | Sequence[float], mean
 def _weights(
     members: Sequence[Member], weights: str | Sequence[float], mean: str, told: dict[str, Any]
 ) -> tuple[float, ...] | None:
-    from kit.blending import out_of_fold_weights
-
     if weights == "equal":
         return None
     shares: tuple[float, ...] | None
     if isinstance(weights, str):
+        from kit.blending import out_of_fold_weights
+
         shares, told["judged"] = out_of_fold_weights(members, mean)
     else:
         shares = tuple(float(weight) / sum(weights) for weight in weights)
@@ -221,7 +222,7 @@ def _what_to_predict(
 ) -> tuple[ImageSource, Expected]:
     """The images, and what a table of answers to them looks like."""
     from kit.data.inputs import ImageSource, open_input
-    from kit.deploy.validator import expected_probabilities, expected_submission
+    from kit.deploy.validator import expected_by, expected_probabilities, expected_submission
     from kit.registry import parse_spec
 
     if input is not None:
@@ -229,17 +230,19 @@ def _what_to_predict(
             raise SubmissionError("--input and --data: name the images to predict, or the competition's files")
         fit = str(parse_spec(card.competition)[0].kwargs.get("fit", "stretch"))
         source = open_input(Path(input), card.input_shape, fit)
-        header, sample = (card.id_column, card.target_column), None
-    else:
-        directory = Path(data) if data is not None else None
-        if directory is None and first.run is not None:
-            directory = saved_data(first.run.read_recipe(), "name their directory with --data")
-        competition = open_for_model(card, directory)
-        source = ImageSource.of(competition.load_test())
-        header, sample = (competition.id_column, competition.target_column), competition.sample_submission
+        if probabilities or card.probability_columns:
+            columns = () if probabilities else card.probability_columns
+            return source, expected_probabilities(card.id_column, source.ids, card.label_values, columns)
+        header = (card.id_column, card.target_column)
+        return source, expected_submission(header, source.ids, card.label_values, None)
+    directory = Path(data) if data is not None else None
+    if directory is None and first.run is not None:
+        directory = saved_data(first.run.read_recipe(), "name their directory with --data")
+    competition = open_for_model(card, directory)
+    source = ImageSource.of(competition.load_test())
     if probabilities:
-        return source, expected_probabilities(header[0], source.ids, card.label_values)
-    return source, expected_submission(header, source.ids, card.label_values, sample)
+        return source, expected_probabilities(competition.id_column, source.ids, card.label_values)
+    return source, expected_by(competition, source.ids)
 
 
 def _batch_size(ensemble: Ensemble, rows: int, chosen: int | None) -> tuple[int, str]:

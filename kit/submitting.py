@@ -190,7 +190,7 @@ def _check(path: Path, spec: str, data: StrPath | None) -> Checked:
 
 def _expected(task: Competition) -> tuple[Expected, str]:
     """What the competition wants, and what says so."""
-    from kit.deploy.validator import expected_submission
+    from kit.deploy.validator import expected_by
 
     sample = task.sample_submission
     try:
@@ -200,9 +200,7 @@ def _expected(task: Competition) -> tuple[Expected, str]:
             raise
         logger.warning("the test images cannot be read, %s decides alone (%s)", sample.name, error)
         ids = None
-    header = (task.id_column, task.target_column)
-    expected = expected_submission(header, ids, task.label_values, sample, sample_decides=True)
-    return expected, sample.name if sample else "the test ids"
+    return expected_by(task, ids, sample_decides=True), sample.name if sample else "the test ids"
 
 
 def _data_of(facts: dict[str, Any]) -> Path | None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from kit.data.images import windows
 from kit.deploy.export import OPSET, Exported, check_opset
-from kit.errors import ModelFileError, RunError
+from kit.errors import ModelFileError, RunError, SubmissionError
 from kit.opening import NOTHING_TRAINED, saved_competition, training_images
 from kit.training.runs import FoldDirectory, RunDirectory
 from kit.version import __version__
@@ -279,7 +279,19 @@ class TrainedRun:
             metric=self.saved["recipe"]["metric"],
             score=validation["score"] if validation else None,
             selected=bool(validation and told and told["selected"]),
+            probability_columns=_probability_columns(self.competition),
         )
+
+
+def _probability_columns(competition: Competition) -> tuple[str, ...]:
+    """Of what the competition expects, where that is probabilities, after the id."""
+    from kit.deploy.validator import expected_by
+
+    try:
+        expected = expected_by(competition, None)
+    except SubmissionError:  # a sample of something else, which a prediction of the test set tells of
+        return ()
+    return expected.header[1:] if expected.wants_probabilities else ()
 
 
 def _figures(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any]:

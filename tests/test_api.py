@@ -16,8 +16,9 @@ import kit
 import kit.api
 import kit.opening
 from competitions.cifar100 import COARSE
-from kit.data.images import Competition
+from kit.data.images import Competition, TextFile
 from kit.deploy.model_file import load_model
+from kit.errors import KitError
 from kit.training.events import Listener
 from tests import layouts
 from tests.conftest import striped_images
@@ -203,6 +204,16 @@ def test_the_competitions_metric_scores_orders_and_chooses(tiny: Competition) ->
     assert metrics["best_epoch"]["validation_score"] == min(epoch.validation_loss for epoch in history)
     card = load_model(run.path / "model.onnx").card
     assert (card.metric, card.score) == ("log_loss", metrics["score"])
+    assert card.probability_columns == ("42", "3", "7")
+
+
+def test_a_sample_of_something_else_stops_no_training(tiny: Competition) -> None:
+    """It is told of where it is followed."""
+    object.__setattr__(tiny, "sample_submission", TextFile("sample.csv", "id,a,b\n1000,0,0\n"))
+    run = kit.train("tiny", epochs=1)
+    assert load_model(run.path / "model.onnx").card.probability_columns == ()
+    with pytest.raises(KitError, match="^sample.csv: the header is 'id,a,b', expected an id and"):
+        kit.predict(run, out="run.csv")
 
 
 def test_labelled_test_images_are_scored_once_and_change_nothing(tiny: Competition) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from typer.core import TyperCommand
+from kit.cli.conversion import Command
 
 
-class GroupedCommand(TyperCommand):
+class GroupedCommand(Command):
     """Typer puts options under headings only in its rich help, which is boxes and colours."""
 
     headings: ClassVar[Mapping[str, str]] = {}

@@ -7,16 +7,42 @@ import logging
 import signal
 import sys
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 from typer.exceptions import TyperException
 
-from kit.cli import blend, data, doctor, export, listings, lr_find, predict, recipes, report, submit, train
+from kit.cli.on_demand import GroupOnDemand, Place
 from kit.errors import Interrupted, KitError
 from kit.version import __version__
 
+
+class Commands(GroupOnDemand):
+    """A command is a line here; ``kit --help`` lists them in this order, with the first line of their docstrings."""
+
+    places: ClassVar = {
+        "train": Place("kit.cli.train", "train", "TrainCommand"),
+        "lr-find": Place("kit.cli.lr_find", "lr_find"),
+        "export": Place("kit.cli.export", "export"),
+        "predict": Place("kit.cli.predict", "predict", "PredictCommand"),
+        "blend": Place("kit.cli.blend", "blend"),
+        "submit": Place("kit.cli.submit", "submit"),
+        "report": Place("kit.cli.report", "report"),
+        "score": Place("kit.cli.data", "score"),
+        "folds": Place("kit.cli.data", "folds"),
+        "preview": Place("kit.cli.data", "preview"),
+        "runs": Place("kit.cli.listings", "runs"),
+        "competitions": Place("kit.cli.listings", "competitions"),
+        "recipes": Place("kit.cli.recipes", "recipes"),
+        "new": Place("kit.cli.listings", "new"),
+        "models": Place("kit.cli.listings", "models"),
+        "doctor": Place("kit.cli.doctor", "doctor"),
+        "data": Place("kit.cli.data", "app"),
+    }
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Train, export and predict for image-classification competitions.",
     no_args_is_help=True,
     add_completion=False,
@@ -39,25 +65,6 @@ def root(
     ] = False,
 ) -> None:
     pass
-
-
-app.command("train", cls=train.TrainCommand)(train.train)
-app.command("lr-find")(lr_find.lr_find)
-app.command("export")(export.export)
-app.command("predict", cls=predict.PredictCommand)(predict.predict)
-app.command("blend")(blend.blend)
-app.command("submit")(submit.submit)
-app.command("report")(report.report)
-app.command("score")(data.score)
-app.command("folds")(data.folds)
-app.command("preview")(data.preview)
-app.command("runs")(listings.runs)
-app.command("competitions")(listings.competitions)
-app.command("recipes")(recipes.recipes)
-app.command("new")(listings.new)
-app.command("models")(listings.models)
-app.command("doctor")(doctor.doctor)
-app.add_typer(data.app, name="data")
 
 
 def main() -> None:

@@ -45,6 +45,7 @@ class ModelCard:
     selected: bool  # the rows of the score had a say in the training
     tta: str = "none"  # spec of the views whose mean answer the file gives
     temperature: float = 1.0  # by which the file makes its probabilities less sure
+    probability_columns: tuple[str, ...] = ()  # of a submission, after its id; none where labels are asked for
 
     def to_metadata(self) -> dict[str, str]:
         return {name: json.dumps(value) for name, value in asdict(self).items()}
@@ -66,10 +67,20 @@ class ModelCard:
             not all(isinstance(values.get(n), list) for n in lists)
             or not all(isinstance(values.get(n), str) for n in texts)
             or not all(type(value) in (int, str) for value in values["label_values"])
+            or not _ask_for_probabilities(values.get("probability_columns", []), values["label_values"])
         ):
             raise ModelFileError(f"{path} has damaged metadata: export it again with kit export")
         tuples: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**tuples)
+
+
+def _ask_for_probabilities(columns: Any, label_values: list[LabelValue]) -> bool:
+    """Whether columns are one a class, or the second one's of two, or none."""
+    if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
+        return False
+    if len(columns) == 1:
+        return len(label_values) == 2
+    return not columns or sorted(column.strip() for column in columns) == sorted(map(str, label_values))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from kit.data.images import LabelValue, TextFile
+from kit.data.images import Competition, LabelValue, TextFile
 from kit.data.sample import is_fraction
 from kit.errors import SubmissionError
+from kit.scoring.metrics import make_metric
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,19 @@ class _Fault:
             self.line = self.line or line
 
 
+def expected_by(competition: Competition, ids: np.ndarray | None, *, sample_decides: bool = False) -> Expected:
+    """What a competition expects: :func:`expected_submission`, or where it has no sample, what its metric needs.
+
+    Raises:
+        SubmissionError: as there.
+    """
+    sample = competition.sample_submission
+    if sample is None and make_metric(competition.metric).needs_probabilities:
+        return expected_probabilities(competition.id_column, ids, competition.label_values)
+    header = (competition.id_column, competition.target_column)
+    return expected_submission(header, ids, competition.label_values, sample, sample_decides=sample_decides)
+
+
 def expected_submission(
     header: tuple[str, str],
     ids: np.ndarray | None,
@@ -91,7 +105,7 @@ def expected_submission(
         SubmissionError: the sample cannot be read, its ids are not the test set's, or its columns are not the classes.
     """
     labels = tuple(map(str, label_values))
-    known = frozenset() if ids is None else frozenset(map(str, ids.tolist()))
+    known = _as_text(ids)
     if sample is None:
         return Expected(header, known, labels)
     rows = _rows(io.StringIO(sample.text), sample.name)
@@ -115,10 +129,16 @@ def expected_submission(
     return Expected(tuple(first), sampled, labels, len(first) > 2 or one_probability)
 
 
-def expected_probabilities(id_column: str, ids: np.ndarray, label_values: Sequence[LabelValue]) -> Expected:
-    """An id and a column a class, named like its label, with its probability."""
+def expected_probabilities(
+    id_column: str, ids: np.ndarray | None, label_values: Sequence[LabelValue], columns: Sequence[str] = ()
+) -> Expected:
+    """An id and a column a class with its probability, named like its label; or other columns, as a sample has them."""
     labels = tuple(map(str, label_values))
-    return Expected((id_column, *labels), frozenset(map(str, ids.tolist())), labels, True)
+    return Expected((id_column, *(columns or labels)), _as_text(ids), labels, True)
+
+
+def _as_text(ids: np.ndarray | None) -> frozenset[str]:
+    return frozenset() if ids is None else frozenset(map(str, ids.tolist()))
 
 
 def validate_submission(path: Path, expected: Expected, name: Path | None = None) -> int:

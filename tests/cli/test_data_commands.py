@@ -140,6 +140,11 @@ def test_probabilities_where_the_sample_has_a_column_a_class(
     lines = Path("submissions/run.csv").read_text().splitlines()
     assert lines[0] == "image_id,hen,dog,cat"
     assert len(lines) == 1 + layouts.TEST_ROWS
+    assert kit("predict", "--input", FILES / "test_images", "--out", "others.csv", monkeypatch=monkeypatch) == 0
+    assert Path("others.csv").read_text().splitlines() == lines  # the same pictures, in the same form
+    words = ["predict", "--input", FILES / "test_images", "--out", "top.csv", "--top", 1]
+    assert kit(*words, monkeypatch=monkeypatch) == 0
+    assert Path("top.csv").read_text().startswith("image_id,top_1,probability_1\n")
     assert sum(map(float, lines[1].split(",")[1:])) == pytest.approx(1, abs=1e-5)
 
 

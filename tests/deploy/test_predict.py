@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -88,8 +89,22 @@ def test_files_that_are_no_models_of_kit(file: Path) -> None:
         load_model(edited(file, "o.onnx", class_names="["))
     with pytest.raises(ModelFileError, match="damaged metadata"):
         load_model(edited(file, "o.onnx", label_values="5"))
-    with pytest.raises(ModelFileError, match="damaged metadata"):
-        load_model(edited(file, "o.onnx", label_values="[0, 1, 2, 3, 4, 5, 6, 7, 8, [9]]"))
+    for name, value in (
+        ("label_values", "[0, 1, 2, 3, 4, 5, 6, 7, 8, [9]]"),
+        ("probability_columns", "5"),
+        ("probability_columns", "[0]"),
+        ("probability_columns", '["one", "two"]'),
+        ("probability_columns", '["second"]'),
+    ):
+        with pytest.raises(ModelFileError, match="damaged metadata"):
+            load_model(edited(file, "o.onnx", **{name: value}))
+
+
+def test_a_file_of_before_its_competition_asked_for_anything(file: Path) -> None:
+    assert load_model(edited(file, "o.onnx", probability_columns=None)).card.probability_columns == ()  # type: ignore[arg-type]
+    columns = tuple("9876543210")
+    asked = edited(file, "o.onnx", probability_columns=json.dumps(columns))
+    assert load_model(asked).card.probability_columns == columns
 
 
 def test_as_many_label_values_as_outputs(file: Path) -> None:

@@ -3,13 +3,20 @@
 import logging
 import re
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kit.data.images import TextFile
-from kit.deploy.validator import Expected, expected_probabilities, expected_submission, validate_submission
+from kit.data.images import Competition, TextFile
+from kit.deploy.validator import (
+    Expected,
+    expected_by,
+    expected_probabilities,
+    expected_submission,
+    validate_submission,
+)
 from kit.errors import SubmissionError
 
 IDS = np.array([10, 11, 12])
@@ -123,6 +130,16 @@ def test_the_organisers_sample_says_what_is_expected() -> None:
         ("id", "target"), LABELS.ids, ("1", "2")
     )
     assert expected_probabilities("id", IDS, ("a", "b")) == Expected(("id", "a", "b"), LABELS.ids, ("a", "b"), True)
+    assert expected_probabilities("id", IDS, ("a", "b"), ("target",)).classes_asked_for == [1]
+
+
+def test_without_a_sample_the_competitions_metric_says_it(tiny: Competition) -> None:
+    ids = tiny.load_test().ids
+    assert expected_by(tiny, ids).header == (tiny.id_column, tiny.target_column)
+    asks = replace(tiny, metric="log_loss")
+    assert expected_by(asks, ids) == expected_probabilities(tiny.id_column, ids, tiny.label_values)
+    sampled = replace(asks, sample_submission=sample(f"id,target\n{ids[0]},1\n"))
+    assert not expected_by(sampled, ids, sample_decides=True).wants_probabilities  # which decides against the metric
 
 
 def test_a_sample_of_other_ids_stops_a_prediction_and_decides_a_check(caplog: pytest.LogCaptureFixture) -> None:
