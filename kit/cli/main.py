@@ -25,6 +25,7 @@ class Commands(GroupOnDemand):
         "lr-find": Place("kit.cli.lr_find", "lr_find"),
         "export": Place("kit.cli.export", "export"),
         "predict": Place("kit.cli.predict", "predict", "PredictCommand"),
+        "evaluate": Place("kit.cli.evaluate", "evaluate"),
         "blend": Place("kit.cli.blend", "blend"),
         "submit": Place("kit.cli.submit", "submit"),
         "report": Place("kit.cli.report", "report"),
