@@ -13,6 +13,20 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f} %"
 
 
+def shown(metric: str | None, figure: float | None) -> str:
+    """A figure as its metric is written."""
+    from kit.scoring.metrics import make_metric
+
+    return "-" if metric is None or figure is None else make_metric(metric).show(figure)
+
+
+def public_score(submission: dict[str, Any] | None) -> str:
+    """What the leaderboard answered, or how far a submission is."""
+    if submission is None:
+        return "-"
+    return str(submission.get("status") if submission.get("public_score") is None else submission["public_score"])
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Columns as wide as their widest cell; numbers to the right."""
     cells = [list(map(str, row)) for row in rows]
