@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.blending import blend as blend
+from kit.comparing import compare_runs as compare_runs
+from kit.comparing import leaderboard as leaderboard
 from kit.errors import Interrupted, KitError, RecipeError
 from kit.exporting import compare as compare
 from kit.exporting import export as export

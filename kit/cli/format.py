@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from kit.report.standings import Table
 
 
 def percent(share: float | None) -> str:
@@ -36,6 +39,18 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         parts = (
             cell.rjust(width) if is_right else cell.ljust(width)
             for cell, width, is_right in zip(line, widths, right, strict=True)
+        )
+        typer.echo("  ".join(parts).rstrip())
+
+
+def print_standings(table: Table) -> None:
+    """A table of runs; figures to the right."""
+    rows = [[f"{cell.mark} {cell.text}".strip() for cell in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(table.header, *rows, strict=True)]
+    for row in ([*table.header], *rows):
+        parts = (
+            cell.rjust(width) if is_number else cell.ljust(width)
+            for cell, width, is_number in zip(row, widths, table.is_number, strict=True)
         )
         typer.echo("  ".join(parts).rstrip())
 

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from kit.cli import blend, data, doctor, export, listings, lr_find, predict, recipes, report, submit, train
+from kit.cli import blend, compare, data, doctor, export, listings, lr_find, predict, recipes, report, submit, train
+from kit.cli.leaderboard import leaderboard
 from kit.errors import Interrupted, KitError
 from kit.version import __version__
 
@@ -48,6 +49,8 @@ app.command("predict", cls=predict.PredictCommand)(predict.predict)
 app.command("blend")(blend.blend)
 app.command("submit")(submit.submit)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
+app.command("leaderboard")(leaderboard)
 app.command("score")(data.score)
 app.command("folds")(data.folds)
 app.command("preview")(data.preview)
