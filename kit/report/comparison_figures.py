@@ -12,6 +12,7 @@ import numpy as np
 
 from kit.report.compared import ComparedRun
 from kit.report.drawing import BLUE, GREY, PALETTE
+from kit.scoring.metrics import make_metric
 from kit.training.events import Epoch
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def curve_figures(runs: Sequence[ComparedRun]) -> list[tuple[str, str, list[Line
         for run in runs:
             epochs, trained = _mean(run.histories, what, factor)
             _, validated = _mean(run.histories, f"validation_{what}", factor)
-            point = _point(run, factor, epochs) if what == "accuracy" and not has_validation(run) else None
+            point = None if has_validation(run) else _point(run, what, epochs)
             validation.append(Line(run.name, epochs, validated, trained if together else None, point))
             training.append(Line(run.name, epochs, trained))
         if together:
@@ -76,11 +77,11 @@ def _mean(histories: Sequence[list[Epoch]], field: str, factor: float) -> tuple[
         return np.arange(1, length + 1), np.nanmean(values, axis=0)
 
 
-def _point(run: ComparedRun, factor: float, epochs: np.ndarray) -> tuple[float, float] | None:
+def _point(run: ComparedRun, what: str, epochs: np.ndarray) -> tuple[float, float] | None:
     if run.held_out is None:
         return None
-    accuracy = (run.held_out.probabilities.argmax(axis=1) == run.held_out.labels).mean()
-    return float(epochs[-1]), factor * float(accuracy)
+    metric, factor = ("accuracy", _PERCENT) if what == "accuracy" else ("log_loss", 1.0)
+    return float(epochs[-1]), factor * make_metric(metric).compute(run.held_out.probabilities, run.held_out.labels)
 
 
 def curves(title: str, lines: Sequence[Line]) -> Figure:
@@ -88,7 +89,7 @@ def curves(title: str, lines: Sequence[Line]) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    columns = 2 if max(len(line.name) for line in lines) <= 24 else 1
+    columns = 2 if max(len(line.name) for line in lines) <= 28 else 1
     height = 3.0 + 0.19 * -(-len(lines) // columns)
     figure = Figure(figsize=(5, height), layout="constrained")
     axes = figure.subplots()

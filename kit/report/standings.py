@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kit.scoring.metrics import make_metric
-from kit.training.outline import RunOutline
+from kit.training.outline import RunOutline, metric_named
 
 UNKNOWN = "–"
 GAP_NOTE = (
@@ -76,8 +75,9 @@ def table_of(rows: Sequence[RunOutline], names: Sequence[str], places: Sequence[
 
 def gap_extremes(rows: Sequence[RunOutline]) -> tuple[float | None, float | None]:
     """The highest gap between training and held-out rows, and the lowest; None where there are no two to compare."""
-    gaps = {row.gap for row in rows if row.gap is not None}
-    return (max(gaps), min(gaps)) if len(gaps) > 1 else (None, None)
+    gaps = [row.gap for row in rows if row.gap is not None]
+    differ = len({round(gap, 4) for gap in gaps}) > 1  # as they are shown
+    return (max(gaps), min(gaps)) if differ else (None, None)
 
 
 def short_names(rows: Sequence[RunOutline]) -> list[str]:
@@ -97,14 +97,14 @@ def flat_rows(rows: Sequence[RunOutline], places: Sequence[int | None]) -> list[
 def _score(row: RunOutline, figure: float | None, *, with_name: bool = False) -> Cell:
     if figure is None or row.metric is None:
         return Cell(UNKNOWN)
-    text = make_metric(row.metric).show(figure)
+    text = metric_named(row.metric).show(figure)
     return Cell(f"{row.metric} {text}" if with_name else text, figure)
 
 
 def _deviation(row: RunOutline) -> Cell:
     if row.fold_deviation is None or row.metric is None:
         return Cell(UNKNOWN)
-    text = make_metric(row.metric).show_spread(row.fold_deviation).removesuffix(" points")
+    text = metric_named(row.metric).show_spread(row.fold_deviation).removesuffix(" points")
     return Cell(f"{text}, {row.models} models", row.fold_deviation)
 
 
