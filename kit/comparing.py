@@ -273,4 +273,5 @@ def _common(
     places = slice(None) if len(ids) == len(one) else here, slice(None) if len(ids) == len(other) else there
     selected = tuple(run.name for run, rows in ((first, one), (second, other)) if rows.selected)
     key = hashlib.sha256(np.ascontiguousarray(ids).tobytes()).hexdigest()
-    return Shared(first.name, second.name, part, key, one.labels[here], answers, places, selected)
+    models = one.models, other.models
+    return Shared(first.name, second.name, part, key, one.labels[here], answers, places, selected, models)

@@ -107,8 +107,8 @@ def _history(epochs: int, right: float, *, watched: bool) -> list[Epoch]:
             loss=1 / number,
             accuracy=right - 0.1 / number,
             validation_loss=1.2 / number if watched else float("nan"),
-            validation_accuracy=right - 0.2 / number if watched else float("nan"),
-            validation_score=right - 0.2 / number if watched else float("nan"),
+            validation_accuracy=right - 0.1 * (1 + right) / number if watched else float("nan"),
+            validation_score=right - 0.1 * (1 + right) / number if watched else float("nan"),
             seconds=1.0,
             images_per_second=4321.0,
         )

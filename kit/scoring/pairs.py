@@ -25,6 +25,7 @@ class Shared:
     answers: all that the first and the second model answered, float (their rows, classes).
     places: where the shared rows stand in each, in the order of ``labels``; a copy for each pair would fill the memory.
     selected: the names of those that the rows had a say in, as by choosing the epoch.
+    models: how many models each answered with, whose mean counts.
     """
 
     first: str
@@ -35,6 +36,7 @@ class Shared:
     answers: tuple[np.ndarray, np.ndarray]
     places: tuple[np.ndarray | slice, np.ndarray | slice] = (slice(None), slice(None))
     selected: tuple[str, ...] = ()
+    models: tuple[int, int] = (1, 1)
 
     def answered(self, which: int) -> np.ndarray:
         """float (rows, classes) of the first model (0) or the second (1)."""
@@ -119,6 +121,9 @@ def _sentence(
             f". By {metric}, {shared.first} less {shared.second} is {difference.value:+.4f} ({interval}, {beyond}; "
             "95 % bootstrap, not corrected)"
         )
+    for name, models in zip((shared.first, shared.second), shared.models, strict=True):
+        if models > 1:
+            words += f". {name} answered with the mean of its {models} models"
     if shared.selected:
         words += f". These rows had a say in the training of {' and '.join(shared.selected)}, which flatters it"
         words = words.replace("flatters it", "flatters both") if len(shared.selected) > 1 else words
