@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from kit.data.claims import Claim
 
 HELD_OUT, TEST = "rows that both held out", "test rows"
+OTHER_IMAGES = "no test, as they have other images or labels, or these in another order"
+NO_ROWS = "no test, as there is no row that both held out: train them with --folds, or with the same split and seed"
+LISTED = 5  # pairs that a note names
 
 
 def leaderboard(
@@ -111,7 +114,7 @@ def _notes(groups: Sequence[Group]) -> list[str]:
         published = sum(row.published for row in group.rows)
         if best and published:
             name = Path(group.rows[best - 1].run).name
-            notes.append(f"{name} has rank {best} among {published} published results")
+            notes.append(f"{name}, the best run, has rank {best} of {published + 1} with the published results")
     if len(groups) > 1:
         notes.append("runs of other images, labels, options or metric are not ranked with each other: a table for each")
     if any(row.gap is not None for group in groups for row in group.rows):
@@ -239,23 +242,28 @@ def _recipe_differences(runs: Sequence[ComparedRun]) -> dict[str, list[Any]]:
 
 def _shared_rows(runs: Sequence[ComparedRun]) -> tuple[list[Shared], list[str]]:
     """What each two runs answered to the same rows, and why there is nothing of some."""
-    shared, notes = [], []
+    shared: list[Shared] = []
+    apart: dict[str, list[str]] = {OTHER_IMAGES: [], NO_ROWS: []}
     for first, second in combinations(runs, 2):
-        both = f"{first.name} and {second.name}"
         images = [run.saved["images"] for run in (first, second)]
         orders = {each.get("order") for each in images} - {None}  # ids are row numbers, at times
         if len({each["hash"] for each in images}) > 1 or len(orders) > 1:
-            notes.append(f"{both} are not tested against each other: they have other images or labels, or their order")
+            apart[OTHER_IMAGES].append(f"{first.name} and {second.name}")
             continue
         found = [_common(first, second, HELD_OUT, first.held_out, second.held_out)]
         if first.tests_competitions == second.tests_competitions:  # else the ids are of other images
             found.append(_common(first, second, TEST, first.test, second.test))
         shared += [each for each in found if each is not None]
-        if found[0] is None:
-            notes.append(
-                f"{both} have no row that both held out: train them with --folds, or with the same split and seed"
-            )
-    return shared, notes
+        if found[0] is None and first.held_out is not None and second.held_out is not None:
+            apart[NO_ROWS].append(f"{first.name} and {second.name}")
+    notes = [f"{_listed(pairs)}: {why}" for why, pairs in apart.items() if pairs]
+    without = [run.name for run in runs if run.held_out is None]
+    return shared, notes + [f"{name} has no held-out rows: it was trained on every row" for name in without]
+
+
+def _listed(pairs: Sequence[str]) -> str:
+    more = f"; and {len(pairs) - LISTED} more" if len(pairs) > LISTED else ""
+    return "; ".join(pairs[:LISTED]) + more
 
 
 def _common(

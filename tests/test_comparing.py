@@ -64,6 +64,25 @@ def test_runs_that_share_no_rows_are_shown_without_a_test(changes: dict, tmp_pat
     assert not compared.pairs
     why = "other images or labels" if "images" in changes else "no row that both held out"
     assert why in compared.notes[0]
+    assert compared.notes[0].startswith("one and two: no test") or compared.notes[0].startswith("two and one: no test")
+
+
+def test_many_pairs_without_a_test_are_one_note(tmp_path: Path) -> None:
+    runs = [made_run(tmp_path, f"run-{n}", folds=[fold_of(range(50 * n, 50 * n + 50))]) for n in range(4)]
+    note, *_ = compare_runs(*runs).notes
+    assert note.count(" and run") == 5
+    assert "; and 1 more: no test" in note
+
+
+def test_a_run_that_was_trained_on_every_row(tmp_path: Path) -> None:
+    refit = made_run(tmp_path, "refit")
+    (refit.path / "predictions.npz").unlink()
+    refit.trained_folds()[0].write_predictions({})
+    refit.write_metrics({**refit.read_metrics(), "score": None, "scored_on": "nothing", "validation": None})
+    compared = compare_runs(made_run(tmp_path, "one"), refit, out=tmp_path / "c.html")
+    assert not compared.pairs
+    assert compared.places is None
+    assert "refit has no held-out rows: it was trained on every row" in compared.notes
 
 
 def test_the_mean_of_several_models_is_told(tmp_path: Path) -> None:
@@ -154,7 +173,7 @@ def test_runs_are_ranked_among_published_results(tmp_path: Path) -> None:
     assert scores == sorted(scores, reverse=True)  # type: ignore[type-var]
     assert sum(row.published for row in five.rows) == 6
     place = [Path(row.run).name for row in five.rows].index("good") + 1
-    assert board.notes[0] == f"good has rank {place} among 6 published results"
+    assert board.notes[0] == f"good, the best run, has rank {place} of 7 with the published results"
     assert any("not ranked with each other" in note for note in board.notes)
 
 
