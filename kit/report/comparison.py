@@ -111,6 +111,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
         curves=curves,
         without_validation=[run.name for run in runs if not draw.has_validation(run)],
         confusions=confusions,
+        small=max(len(run.class_names) for run in runs) <= draw.SMALL,
         differing=differing,
     )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STYLES = ("-", "--", ":", "-.")  # with the colours, as many lines as can be told apart
+SMALL = 10  # classes up to which a confusion matrix needs no more than a third of a page
 TOGETHER = len(PALETTE)  # runs up to which training lines stand among the others, dashed
 _PERCENT = 100.0
 
@@ -123,7 +124,8 @@ def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
 
     size = len(class_names)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(5, 4.6), layout="constrained")
+    inches = 3.5 if size <= SMALL else 5.0
+    figure = Figure(figsize=(inches, 0.95 * inches), layout="constrained")
     axes = figure.subplots()
     axes.imshow(share, cmap=LinearSegmentedColormap.from_list("share", ["#ffffff", BLUE]), vmin=0, vmax=1)
     font = min(9.0, 90 / size)
