@@ -14,6 +14,7 @@ from kit.blending import blend as blend
 from kit.comparing import compare_runs as compare_runs
 from kit.comparing import leaderboard as leaderboard
 from kit.errors import Interrupted, KitError, RecipeError
+from kit.evaluating import evaluate as evaluate
 from kit.exporting import compare as compare
 from kit.exporting import export as export
 from kit.exporting import export_ensemble as export_ensemble

@@ -25,6 +25,7 @@ ROOMS += [
     "variants",
     "exporting",
     "members",
+    "evaluating",
     "comparing",
     "blending",
     "predicting",

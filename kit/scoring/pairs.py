@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit.scoring.evaluation import Score
-from kit.scoring.metrics import Metric, make_metric
+from kit.scoring.bootstrap import RESAMPLES, draws
+from kit.scoring.evaluation import Score, measure_metric
 from kit.scoring.paired import Paired, holm, in_words, paired_test
-
-RESAMPLES = 1000
-LARGE = 1_000_000  # probabilities, from which on a fifth of the resamples must do
 
 
 @dataclass(frozen=True)
@@ -131,31 +128,31 @@ def _sentence(
 
 
 def _metric_differences(shared: Sequence[Shared], metric: str | None, seed: int) -> list[Score | None]:
-    """SciPy's bootstrap would score each model anew for every other that it is compared with."""
-    measured = make_metric(str(metric))
+    """Each with its percentile interval over bootstrap samples, which are the same for all models on the same rows."""
     known: dict[tuple[str, str], np.ndarray] = {}
 
-    def figures(name: str, each: Shared, which: int) -> np.ndarray:
+    def sampled(name: str, each: Shared, which: int) -> np.ndarray:
         if (name, each.rows) not in known:
-            known[name, each.rows] = _resampled(measured, each.answered(which), each.labels, seed)
+            known[name, each.rows] = _sampled(str(metric), each.answered(which), each.labels, seed)
         return known[name, each.rows]
 
     scores: list[Score | None] = []
     for each in shared:
-        first, second = figures(each.first, each, 0), figures(each.second, each, 1)
-        low, high = np.percentile(first[1:] - second[1:], [2.5, 97.5])
-        scores.append(Score(float(first[0] - second[0]), float(low), float(high)))
+        differences = sampled(each.first, each, 0) - sampled(each.second, each, 1)
+        of_samples = differences[1:][np.isfinite(differences[1:])]
+        if not np.isfinite(differences[0]) or not len(of_samples):
+            scores.append(None)
+            continue
+        low, high = np.percentile(of_samples, [2.5, 97.5])
+        scores.append(Score(float(differences[0]), float(low), float(high)))
     return scores
 
 
-def _resampled(metric: Metric, answers: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    """The figure on all rows, then on each resample of them; the same resamples for all models on these rows."""
-    random = np.random.default_rng(seed)
-    figures = [metric.compute(answers, labels)]
-    for _ in range(RESAMPLES if answers.size < LARGE else RESAMPLES // 5):
-        drawn = random.integers(0, len(labels), len(labels))
-        figures.append(metric.compute(answers[drawn], labels[drawn]))
-    return np.array(figures)
+def _sampled(metric: str, answers: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
+    """The figure of the rows themselves, then of each sample."""
+    measure = measure_metric(metric, answers, labels)
+    once = np.ones((len(labels), 1), np.float32)
+    return np.concatenate([measure(weights)[metric] for weights in (once, *draws(len(labels), RESAMPLES, seed))])
 
 
 def class_changes(labels: np.ndarray, classes: int, first: np.ndarray, second: np.ndarray) -> tuple[ClassChange, ...]:
