@@ -13,7 +13,18 @@ import sys
 
 from kit.registry import unknown_name
 
-BENCHMARKS = ("startup", "reading", "pictures", "folds", "predict", "one_image", "million", "augmentation", "training")
+BENCHMARKS = (
+    "startup",
+    "leaderboard",
+    "reading",
+    "pictures",
+    "folds",
+    "predict",
+    "one_image",
+    "million",
+    "augmentation",
+)
+BENCHMARKS += ("training",)
 LONG = ("checkpoints", "compression", "kills", "plain_keras", "repeats")
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.blending import blend as blend
+from kit.comparing import compare_runs as compare_runs
+from kit.comparing import leaderboard as leaderboard
 from kit.errors import Interrupted, KitError, RecipeError
 from kit.evaluating import evaluate as evaluate
 from kit.exporting import compare as compare
@@ -175,7 +177,8 @@ def _write_plan(run: RunDirectory, ready: Plan, split: str, more: dict[str, Any]
 
     context = run_context(ready.recipe, ready.switches, ready.images, ready.competition.data, ready.labelled)
     run.write_split(list(ready.folds), split, ready.recipe.seed)
-    run.write_recipe(ready.recipe.to_dict(), {**context, **more})
+    class_names = list(ready.competition.class_names)  # lists tell of classes without opening the competition
+    run.write_recipe(ready.recipe.to_dict(), {**context, "class_names": class_names, **more})
 
 
 @contextmanager

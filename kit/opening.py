@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from competitions import open_competition
+from competitions import competition_names, named_recipes, open_competition
 from kit.errors import DataError, RecipeError, RunError
 
 if TYPE_CHECKING:
+    from kit.data.claims import Claim
     from kit.data.images import Competition, Images
     from kit.deploy.model_file import ModelCard
     from kit.training.recipe import Recipe
@@ -41,6 +42,18 @@ def open_for_model(card: ModelCard, data: Path | None) -> Competition:
 
     known = Trained(card.label_values, card.input_shape, card.id_column, card.target_column)
     return open_competition(card.competition, data, known)
+
+
+def known_competitions() -> list[str]:
+    """The names of all competitions."""
+    return competition_names()
+
+
+def claims_of_competition(name: str) -> dict[str, Claim]:
+    """What is claimed of a competition's recipes, by their names; nothing of one that is no longer there."""
+    from kit.data.claims import claims_of
+
+    return claims_of(named_recipes(name)) if name in competition_names() else {}
 
 
 def load_training_images(competition: Competition) -> Images:

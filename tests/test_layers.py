@@ -26,6 +26,7 @@ ROOMS += [
     "exporting",
     "members",
     "evaluating",
+    "comparing",
     "blending",
     "predicting",
     "submitting",

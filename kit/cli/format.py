@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from kit.report.standings import Table
 
 
 def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def shown(metric: str | None, figure: float | None) -> str:
+    """A figure as its metric is written."""
+    from kit.scoring.metrics import make_metric
+
+    return "-" if metric is None or figure is None else make_metric(metric).show(figure)
+
+
+def public_score(submission: dict[str, Any] | None) -> str:
+    """What the leaderboard answered, or how far a submission is."""
+    if submission is None:
+        return "-"
+    return str(submission.get("status") if submission.get("public_score") is None else submission["public_score"])
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -22,6 +39,18 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         parts = (
             cell.rjust(width) if is_right else cell.ljust(width)
             for cell, width, is_right in zip(line, widths, right, strict=True)
+        )
+        typer.echo("  ".join(parts).rstrip())
+
+
+def print_standings(table: Table) -> None:
+    """A table of runs; figures to the right."""
+    rows = [[f"{cell.mark} {cell.text}".strip() for cell in row] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(table.header, *rows, strict=True)]
+    for row in ([*table.header], *rows):
+        parts = (
+            cell.rjust(width) if is_number else cell.ljust(width)
+            for cell, width, is_number in zip(row, widths, table.is_number, strict=True)
         )
         typer.echo("  ".join(parts).rstrip())
 

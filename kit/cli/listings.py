@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import math
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kit.cli.format import print_json, print_table
+from kit.cli.format import print_json, print_table, public_score, shown
 from kit.cli.options import DEFAULT_RUNS, Json, Runs
+
+if TYPE_CHECKING:
+    from kit.training.outline import RunOutline
 
 
 def runs(
@@ -24,6 +27,7 @@ def runs(
     from kit.deploy.provenance import latest_submissions
     from kit.errors import RecipeError, RunError
     from kit.registry import unknown_name
+    from kit.training.outline import outline, rank
     from kit.training.runs import find_runs
 
     if runs != DEFAULT_RUNS and not runs.is_dir():
@@ -34,13 +38,11 @@ def runs(
         raise RecipeError(unknown_name("competition", str(competition), sorted(known)))
     submitted = latest_submissions(submissions)
     rows = [
-        _run_row(run) | {"submitted": submitted.get(run.path.resolve())}
-        for run in found
-        if competition in (None, run.path.parent.name)
+        outline(run, submitted.get(run.path.resolve())) for run in found if competition in (None, run.path.parent.name)
     ]
-    rows.sort(key=_rank)
+    rows.sort(key=rank)
     if as_json:
-        return print_json(rows)
+        return print_json([asdict(row) for row in rows])
     if not rows:
         return typer.echo(
             f"no runs{f' of {competition}' if competition else ''} in {runs}: "
@@ -49,79 +51,24 @@ def runs(
     _print_runs(rows)
 
 
-def _print_runs(rows: list[dict[str, Any]]) -> None:
-    from kit.scoring.metrics import make_metric
-
+def _print_runs(rows: list[RunOutline]) -> None:
     print_table(
         ["run", "metric", "score", "scored on", "selected", "test", "epochs", "seconds", "status", "submitted"],
         [
             [
-                row["run"],
-                row["metric"] or "-",
-                "-" if row["score"] is None else make_metric(row["metric"]).show(row["score"]),
-                row["scored_on"] or "-",
-                "yes" if row["selected"] else "no",
-                "-" if row["test"] is None else make_metric(row["metric"]).show(row["test"]),
-                row["epochs"] or "-",
-                round(row["seconds"] or 0),
-                row["status"],
-                _leaderboard(row["submitted"]),
+                row.run,
+                row.metric or "-",
+                shown(row.metric, row.score),
+                row.scored_on or "-",
+                "yes" if row.selected else "no",
+                shown(row.metric, row.test),
+                row.epochs or "-",
+                round(row.seconds or 0),
+                row.status,
+                public_score(row.submitted),
             ]
             for row in rows
         ],
-    )
-
-
-def _leaderboard(entry: dict[str, Any] | None) -> str:
-    """The public score of a submission, or how far it is."""
-    if entry is None:
-        return "-"
-    return str(entry.get("status") if entry.get("public_score") is None else entry["public_score"])
-
-
-def _rank(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Runs of the same images, labels and metric together, the best first, those without a score last."""
-    from kit.scoring.metrics import make_metric
-
-    if row["score"] is None:
-        return (row["competition"], True, "", "", 0)
-    return (row["competition"], False, row["task"], row["metric"], -make_metric(row["metric"]).key(row["score"]))
-
-
-def _run_row(run: Any) -> dict[str, Any]:
-    """What the list says about a run; a run that is damaged or did not finish is listed as such."""
-    from kit.errors import RecipeError, RunError
-    from kit.scoring.metrics import make_metric
-
-    row: dict[str, Any] = dict.fromkeys(
-        ("model", "metric", "score", "scored_on", "selected", "test", "epochs", "seconds")
-    )
-    row |= {"run": str(run.path), "competition": run.path.parent.name, "status": "unfinished"}
-    if not run.is_finished:
-        return row
-    try:
-        saved, metrics = run.read_recipe(), run.read_metrics()
-        recipe = saved["recipe"]
-        validated = metrics.get("validation") or metrics.get("out_of_fold") or {"selected": False}
-        read = row | {
-            "model": recipe["model"],
-            "task": f"{recipe['competition']} {saved['images']['hash']}",
-            "selected": validated["selected"],
-            "test": metrics["test"]["score"] if "test" in metrics else None,
-            **{name: metrics[name] for name in ("metric", "score", "scored_on", "epochs", "seconds", "status")},
-        }
-        make_metric(read["metric"])
-    except (RunError, RecipeError, LookupError, TypeError, AttributeError):
-        return row | {"status": "damaged"}
-    return read if _is_listable(read) else row | {"status": "damaged"}
-
-
-def _is_listable(row: dict[str, Any]) -> bool:
-    """Whether every value is of the kind that the table and its order need."""
-    numbers = [row["epochs"], row["seconds"], *(row[name] for name in ("score", "test") if row[name] is not None)]
-    texts = [row[name] for name in ("model", "metric", "scored_on", "status")]
-    return all(type(number) in (int, float) and math.isfinite(number) for number in numbers) and all(
-        isinstance(text, str) for text in texts
     )
 
 

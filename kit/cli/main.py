@@ -29,6 +29,8 @@ class Commands(GroupOnDemand):
         "blend": Place("kit.cli.blend", "blend"),
         "submit": Place("kit.cli.submit", "submit"),
         "report": Place("kit.cli.report", "report"),
+        "compare": Place("kit.cli.compare", "compare"),
+        "leaderboard": Place("kit.cli.leaderboard", "leaderboard"),
         "score": Place("kit.cli.data", "score"),
         "folds": Place("kit.cli.data", "folds"),
         "preview": Place("kit.cli.data", "preview"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import logging
+import math
 import platform
 import time
 from contextlib import suppress
@@ -19,9 +20,10 @@ from kit.data.images import Images
 from kit.errors import Interrupted
 from kit.scoring.ensembles import compare_members
 from kit.scoring.metrics import make_metric, score
+from kit.training.control import best_epoch
 from kit.training.events import Epoch, Listener
 from kit.training.recipe import Recipe
-from kit.training.runs import RunDirectory
+from kit.training.runs import FoldDirectory, RunDirectory
 from kit.training.switches import Switches
 from kit.version import __version__
 
@@ -147,6 +149,49 @@ def _score_mean_on_test(predictions: list[dict[str, np.ndarray]], metric: str) -
     return of_mean if len(members) == 1 else {**of_mean, "members": compare_members(members, labels, metric)}
 
 
+def fit_of(trained: list[FoldDirectory], recipe: dict[str, Any]) -> dict[str, Any]:
+    """How closely a run's models fit what they were trained on, and how each class fares on rows that they were not.
+
+    Returns:
+        ``fit``, means over the models at the epoch that each has kept: ``training_accuracy``, as augmented;
+        ``held_out_accuracy``, on the rows that the training watched or else on those that were scored; and ``gap``,
+        the first less the second. What is not known, as in a history with NaN, is None.
+        ``class_accuracies``, one a class in the order of the class indices, None for a class without such rows.
+    """
+    pairs, labels, predicted, classes = [], [], [], 0
+    for fold in trained:
+        scores, arrays = fold.read_scores(), fold.read_predictions()
+        epoch = _kept_epoch(fold.read_history(), scores, recipe)
+        scored = scores.get("validation", {}).get("accuracy", math.nan)
+        pairs.append(
+            (epoch.accuracy, epoch.validation_accuracy if math.isfinite(epoch.validation_accuracy) else scored)
+        )
+        if "validation_labels" in arrays:
+            labels.append(arrays["validation_labels"])
+            predicted.append(arrays["validation_probabilities"].argmax(axis=1))
+            classes = arrays["validation_probabilities"].shape[1]
+    trained_on, held_out = (float(value) if math.isfinite(value) else None for value in np.mean(pairs, axis=0))
+    known = trained_on is not None and held_out is not None
+    fit = {
+        "training_accuracy": trained_on,
+        "held_out_accuracy": held_out,
+        "gap": trained_on - held_out if known else None,  # type: ignore[operator]
+    }
+    if not labels:
+        return {"fit": fit}
+    true, right = np.concatenate(labels), np.concatenate(labels) == np.concatenate(predicted)
+    rows, found = np.bincount(true, minlength=classes), np.bincount(true, weights=right, minlength=classes)
+    accuracies = [float(part / whole) if whole else None for part, whole in zip(found, rows, strict=True)]
+    return {"fit": fit, "class_accuracies": accuracies}
+
+
+def _kept_epoch(history: list[Epoch], scores: dict[str, Any], recipe: dict[str, Any]) -> Epoch:
+    """The one whose weights are scored; of several snapshots, the last."""
+    if scores["kept"] in ("best", ["best"]):
+        return best_epoch(history, recipe.get("monitor", "score"), recipe["metric"])
+    return history[-1]
+
+
 def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """The run's metrics.json and, when it has several folds, its out-of-fold probabilities.
 
@@ -163,6 +208,7 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
         "trainable_parameters": scores[0]["trainable_parameters"],
         "seconds": sum(fold["seconds"] for fold in scores),
         "images_per_second": float(np.median([fold["images_per_second"] for fold in scores])),
+        **fit_of(trained, saved["recipe"]),
     }
     if "refit_of" in saved:
         found = saved["refit_of"]

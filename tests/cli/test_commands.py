@@ -383,6 +383,7 @@ def test_a_backend_that_is_not_there(tmp_path: Path) -> None:
 LIGHT = [
     (["--help"], {"numpy", "keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["runs"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
+    (["leaderboard", "digits"], {"keras", "tensorflow", "pandas", "sklearn", "scipy", "matplotlib", "onnxruntime"}),
     (["models"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["competitions"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["recipes", "cifar100"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
