@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
-import logging
 import os
 import re
 import shutil
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kit.data.images import windows
+from kit.deploy.conversion import convert
 from kit.deploy.model_file import ModelCard, load_model
 from kit.errors import ModelFileError
 from kit.files import replacing
@@ -146,7 +144,7 @@ def ask(predictor: Any, images: np.ndarray, path: Path) -> Answers:
 
     pixels, real = checked_images(images)
     with keras.device("cpu:0"):  # a GPU may round float32 products to 10 bits
-        # First, as Keras exports only what was called once; few at a time, as large networks need gigabytes for many.
+        # Few at a time, as large networks need gigabytes for many.
         expected = np.concatenate([np.asarray(predictor.predict_on_batch(some)) for some in windows(pixels, AT_ONCE)])
     if not np.isfinite(expected).all():
         raise ModelFileError(
@@ -162,7 +160,7 @@ def write_checked(predictor: Any, card: ModelCard, answers: Answers, scratch: Pa
     Raises:
         ModelFileError: as for :func:`export_onnx`; the message names ``path``, which the file is for.
     """
-    _convert(predictor, scratch, opset)
+    convert(predictor, scratch, opset)
     _simplify(scratch)
     describe(scratch, card)
     difference, changed = answers.differences(scratch)
@@ -192,17 +190,6 @@ def compared(scratch: Path, answers: Answers, path: Path) -> Exported:
         )
     images = len(answers.pixels)
     return Exported(path, scratch.stat().st_size, difference, len(changed), answers.real, images - answers.real)
-
-
-def _convert(predictor: Any, path: Path, opset: int) -> None:
-    """Keras's own ONNX export, without what it prints."""
-    import tensorflow
-
-    tensorflow.get_logger().setLevel(logging.ERROR)
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        predictor.export(path, format="onnx", verbose=False, opset_version=opset)
 
 
 def _simplify(path: Path) -> None:

@@ -102,7 +102,7 @@ def scaled(images: Any, name: str) -> Any:
 def features(images: Any, name: str, train_blocks: int) -> Any:
     """A network without its top and without scaling, built flat into the graph of ``images``, with random weights.
 
-    A network as one layer of another was once exported with its batch normalisation in training mode.
+    Flat, so that layers are frozen, carried over from other weights and rebuilt to be pruned one by one.
 
     Args:
         images: (batch, height, width, 3), scaled.

@@ -40,8 +40,8 @@ def build_classifier(architecture: Architecture, precision: str = "float32") -> 
 def build_predictor(architecture: Architecture, classifier: Any) -> Any:
     """A Keras model with a trained classifier's weights: uint8 raw pixels -> float32 probabilities.
 
-    The layers are built anew rather than wrapped, because an exported model of models has been seen to
-    keep its batch normalisation in training mode.
+    The layers are built anew rather than wrapped, because the classifier may compute in half precision, and because all
+    views of an image go through them as one batch.
     """
     import keras
     from keras import ops

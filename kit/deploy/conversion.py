@@ -1,0 +1,82 @@
+"""From a Keras model to the operators of ONNX, by way of a TensorFlow function."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kit.errors import ModelFileError
+
+
+def convert(predictor: Any, path: Path, opset: int) -> None:
+    """Write a Keras model, as it answers in prediction, as an ONNX file of float32; nothing is compared yet.
+
+    ``predictor.export`` calls the model without saying that this is no training, and then the first layer that has an
+    opinion of its own decides for all after it: Keras's ``Resizing`` takes a training for granted, so that trained
+    batch normalisation behind it was exported with the averages of the batch.
+
+    Args:
+        predictor: Keras model of one input and one output, the batch size free.
+        path: where the file goes.
+        opset: version of the ONNX operators.
+
+    Raises:
+        ModelFileError: the model computes what cannot be written in ONNX.
+    """
+    import onnx
+    import tensorflow
+    import tf2onnx
+
+    tensorflow.get_logger().setLevel(logging.ERROR)
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # what it logs as errors is raised here, or compared later
+    pixels = predictor.inputs[0]
+    signature = [tensorflow.TensorSpec(pixels.shape, pixels.dtype, name=pixels.name)]
+    answering = tensorflow.function(
+        functools.partial(predictor, training=False), input_signature=signature, autograph=False
+    )
+    with _functions_inlined():
+        model, _ = tf2onnx.convert.from_function(
+            answering, signature, opset=opset, output_path=str(path), custom_op_handlers={"Erfc": (_write_erfc, [])}
+        )
+    unknown = sorted({node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)})
+    if unknown:
+        raise ModelFileError(
+            f"the model computes {', '.join(unknown)}, expected what ONNX has operators for: "
+            "take another layer or activation for it, and train again"
+        )
+
+
+@contextlib.contextmanager
+def _functions_inlined() -> Iterator[None]:
+    """Trace functions within functions as if they were written out.
+
+    Keras computes convolutions in groups in a function of their own, for XLA, and neither TensorFlow's freezing nor
+    tf2onnx looks into such a one. As an operator, TensorFlow's processors do not have them; ONNX Runtime does.
+    """
+    import tensorflow
+
+    before = tensorflow.config.functions_run_eagerly()
+    tensorflow.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tensorflow.config.run_functions_eagerly(before)
+
+
+def _write_erfc(graph: Any, node: Any, _name: str, _options: Any) -> None:
+    """``erfc(x)``, with which TensorFlow computes the exact GELU, as ``1 - erf(x)``: ONNX has erf alone."""
+    from tf2onnx import utils
+
+    shape, dtype = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
+    graph.remove_node(node.name)
+    error_function = graph.make_node("Erf", node.input)
+    one = graph.make_const(utils.make_name("one"), np.array(1, utils.map_onnx_to_numpy_type(dtype)))
+    graph.make_node(
+        "Sub", [one.output[0], error_function.output[0]], outputs=node.output, shapes=[shape], dtypes=[dtype]
+    )
