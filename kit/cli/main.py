@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from kit.cli import blend, data, doctor, export, listings, lr_find, predict, recipes, report, submit, train
+from kit.cli import blend, data, doctor, eda, export, listings, lr_find, predict, recipes, report, submit, train
 from kit.errors import Interrupted, KitError
 from kit.version import __version__
 
@@ -51,6 +51,7 @@ app.command("report")(report.report)
 app.command("score")(data.score)
 app.command("folds")(data.folds)
 app.command("preview")(data.preview)
+app.command("eda")(eda.eda)
 app.command("runs")(listings.runs)
 app.command("competitions")(listings.competitions)
 app.command("recipes")(recipes.recipes)

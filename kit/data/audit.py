@@ -130,7 +130,7 @@ def audit(
         class_counts=dict(zip(class_names, counts.tolist(), strict=True)),
         empty_classes=tuple(name for name, count in zip(class_names, counts, strict=True) if not count),
         balance=int(np.min(counts)) / int(np.max(counts)),
-        channels=_channels(train.pixels),
+        channels=channels_of(channel_histograms(windows(train.pixels, ROWS_AT_A_TIME))),
         constant=_finding(train.ids, _constant(train.pixels), examples),
         duplicates=_duplicates(groups),
         duplicate_examples=named.first((is_repeated & ~conflicting)[groups]),
@@ -162,9 +162,10 @@ def _labels(images: Images) -> np.ndarray:
     return images.labels
 
 
-def _channels(pixels: np.ndarray) -> tuple[Channel, ...]:
+def channels_of(histograms: np.ndarray) -> tuple[Channel, ...]:
+    """What int64 (channels, 256) counts of pixel values say of each channel."""
     found = []
-    for histogram in channel_histograms(windows(pixels, ROWS_AT_A_TIME)):
+    for histogram in histograms:
         values = np.flatnonzero(histogram).tolist()
         found.append(Channel(values[0], values[-1], *mean_and_deviation(histogram)))
     return tuple(found)

@@ -16,6 +16,7 @@ from kit.errors import DataError
 MOST_ROWS = 5000  # of each set: twice as many narrow the interval by a third, to no decision's benefit
 FEWEST_ROWS = 30  # of each set: fewer leave an interval from nearly 0 to nearly 1
 FOLDS = 5
+BARELY = 0.55  # AUC of two normal distributions whose means are 0.18 deviations apart
 _PENALTY = 0.1  # inverse strength, on standardised features
 _MOST_BYTES = 2**28  # of pixels of each set: of images of 224 by 224 pixels in colour, 1,783 are drawn
 _ROWS_AT_A_TIME = 512
@@ -42,6 +43,19 @@ class Drift:
     def is_told(self) -> bool:
         """Whether the interval lies above guessing. One that lies below has found no difference either."""
         return self.interval[0] > 0.5
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        low, high = self.interval
+        figure = f"AUC {self.auc:.3f} ({low:.3f} to {high:.3f}), where 0.5 is guessing"
+        if not self.is_told:
+            return f"test images cannot be told from training images: {figure}"
+        if self.auc < BARELY:
+            return f"test images can barely be told from training images: {figure}"
+        return (
+            f"test images can be told from training images: {figure}: a validation score may not hold on the test set"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON has of it."""
