@@ -45,13 +45,18 @@ class Drift:
         return self.interval[0] > 0.5
 
     @property
+    def matters(self) -> bool:
+        """Whether the difference is more than a trifle that many rows bring to light."""
+        return self.is_told and self.auc >= BARELY
+
+    @property
     def verdict(self) -> str:
         """In words."""
         low, high = self.interval
         figure = f"AUC {self.auc:.3f} ({low:.3f} to {high:.3f}), where 0.5 is guessing"
         if not self.is_told:
             return f"test images cannot be told from training images: {figure}"
-        if self.auc < BARELY:
+        if not self.matters:
             return f"test images can barely be told from training images: {figure}"
         return (
             f"test images can be told from training images: {figure}: a validation score may not hold on the test set"
@@ -60,7 +65,7 @@ class Drift:
     def to_dict(self) -> dict[str, Any]:
         """What JSON has of it."""
         rows = {"train_rows": len(self.train_scores), "test_rows": len(self.test_scores)}
-        return {"auc": self.auc, "interval": list(self.interval), **rows, "is_told": self.is_told}
+        return {"auc": self.auc, "interval": list(self.interval), **rows, "verdict": self.verdict}
 
 
 def train_test_drift(train: np.ndarray, test: np.ndarray, seed: int = 0, most_rows: int = MOST_ROWS) -> Drift:

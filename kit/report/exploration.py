@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.data.audit import EqualImages, NearPair
+from kit.data.audit import Audit, EqualImages, NearPair
 from kit.data.exploration import Exploration, Part
 from kit.data.images import Competition, Images
 from kit.report import exploration_figures as figures
@@ -129,7 +129,7 @@ def _warnings(found: Exploration) -> Iterator[str]:
         yield f"{audit.in_test.rows:,} training images are in the test set too: a test score rewards remembering them"
     if audit.constant.rows:
         yield f"{audit.constant.rows:,} images are of one colour"
-    if found.drift and found.drift.is_told:
+    if found.drift and found.drift.matters:
         yield found.drift.verdict
 
 
@@ -163,7 +163,8 @@ def _classes(page: _Page) -> dict[str, Any]:
 
 
 def _column_title(part: Part) -> str:
-    return part.name if part.column in ("", "split", "test") else f"{part.column} {part.name}"
+    says_itself = part.column in ("", "split", "test") or part.column in part.name
+    return part.name if says_itself else f"{part.column} {part.name}"
 
 
 def _samples(page: _Page) -> list[Picture]:
@@ -273,7 +274,22 @@ def _duplicates(page: _Page) -> dict[str, Any]:
     for name, found in groups.items():
         captions = ["\n".join(" / ".join(one.lines) for one in each.pictures) for each in found]
         _save_montage(page, name, [each.strip for each in found], captions, 4)
-    return {"audit": audit, "groups": groups, "constant": [show.training(one) for one in audit.constant.ids]}
+    constant = [show.training(one) for one in audit.constant.ids]
+    return {"audit": audit, "rows": list(_counted(audit)), "groups": groups, "constant": constant}
+
+
+def _counted(audit: Audit) -> Iterator[tuple[str, int | None, int | None]]:
+    """What was looked for, in how many images or pairs it was found, and in how many rows."""
+    yield "training images that occur more than once", audit.duplicates.groups, audit.duplicates.rows
+    yield "of them, with different labels", audit.conflicts.groups, audit.conflicts.rows
+    if audit.in_test is not None and audit.test_duplicates is not None:
+        yield "training images that are in the test set too", None, audit.in_test.rows
+        yield "test images that occur more than once", audit.test_duplicates.groups, audit.test_duplicates.rows
+    if near := audit.near_duplicates:
+        apart = f"at most {near.radius:g} grey levels apart (root mean square)"
+        yield f"pairs of training images, {apart}", near.within_train, None
+        yield "of them, with different labels", near.conflicts, None
+        yield f"pairs of a training and a test image, {apart}", near.train_to_test, None
 
 
 def _drift(page: _Page) -> dict[str, Any] | None:
@@ -296,7 +312,7 @@ def _drift(page: _Page) -> dict[str, Any] | None:
         page.found.test_histograms,
     )
     shown: list[tuple[str, list[Picture]]] = []
-    if drift.is_told:
+    if drift.matters:
         show = Showcase(page.train, page.test, page.names, SIDE)
         for words, images, rows in (
             ("Test images that are least like training images", page.test, drift.test_unlike_train),

@@ -63,8 +63,10 @@ def intensities(histograms: np.ndarray, channels: Sequence[str], test: np.ndarra
         axes.stairs(share, np.arange(257) - 0.5, color=channel_colour(name), label=name, linewidth=1)
     for name, counts in zip(channels, test if test is not None else (), strict=test is not None):
         share = 100 * counts / counts.sum()
-        colour = channel_colour(name)
-        axes.stairs(share, np.arange(257) - 0.5, color=colour, label=f"{name}, test", linewidth=1, linestyle=":")
+        look: dict[str, Any] = (
+            {"color": ORANGE} if len(channels) == 1 else {"color": channel_colour(name), "linestyle": ":"}
+        )
+        axes.stairs(share, np.arange(257) - 0.5, label=f"{name}, test", linewidth=1, **look)
     is_spiky = max(float(share.max()) for share in shares) > _SPIKY * 100 / 256
     if is_spiky:
         axes.set_yscale("log")
