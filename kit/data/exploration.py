@@ -130,8 +130,10 @@ def _parts(
         notes.append(f"the first {LISTED_FOLDS} of {len(folds)} folds are listed")
     for column, values in train.columns.items():
         distinct, counts = np.unique(values, return_counts=True)
+        if len(distinct) in (1, len(values)):
+            continue  # it divides nothing, or it names the images
         if len(distinct) > LISTED_VALUES:
-            sizes = f"{counts.min():,} to {counts.max():,} images each" if counts.max() > 1 else "one an image"
+            sizes = f"{counts.min():,} to {counts.max():,} images each"
             notes.append(f"column {column}: {len(distinct):,} different values, {sizes}")
         else:
             parts += [of_rows(str(value), column, values == value) for value in distinct.tolist()]

@@ -120,15 +120,15 @@ def _warnings(found: Exploration) -> Iterator[str]:
     audit = found.audit
     if audit.empty_classes:
         names = ", ".join(audit.empty_classes[:10]) + (", ..." if len(audit.empty_classes) > 10 else "")
-        yield f"{len(audit.empty_classes)} classes have no image: {names}"
+        yield f"classes without images: {len(audit.empty_classes)}, {names}"
     elif audit.balance < UNEVEN:
         yield f"the smallest class has {100 * audit.balance:.1f} % of the largest one's images"
     if audit.conflicts.groups:
-        yield f"{audit.conflicts.groups:,} images occur with different labels, in {audit.conflicts.rows:,} rows"
+        yield f"equal images with different labels: {audit.conflicts.groups:,}, in {audit.conflicts.rows:,} rows"
     if audit.in_test is not None and audit.in_test.rows:
-        yield f"{audit.in_test.rows:,} training images are in the test set too: a test score rewards remembering them"
+        yield f"training images in the test set too: {audit.in_test.rows:,}; its score rewards remembering them"
     if audit.constant.rows:
-        yield f"{audit.constant.rows:,} images are of one colour"
+        yield f"images of one colour: {audit.constant.rows:,}"
     if found.drift and found.drift.matters:
         yield found.drift.verdict
 
