@@ -94,4 +94,4 @@ def _normalized(train: Images, folds: list[Fold], recipe: Recipe) -> Normalized:
 
     rows = folds[0].train if folds else np.arange(len(train))
     scale, offset = NORMALIZATIONS.bind_one(recipe.normalization)(train.pixels, rows)
-    return Normalized(recipe.normalization, recipe.split, rows, scale, offset)
+    return Normalized(recipe.normalization, recipe.split if folds else "", rows, scale, offset)

@@ -30,7 +30,10 @@ DRIFTED = 16  # images of each set that are most like the other
 
 @dataclass(frozen=True)
 class Normalized:
-    """How a recipe scales pixels: ``value * scale + offset``, each (channels,), fitted on ``rows``."""
+    """How a recipe scales pixels: ``value * scale + offset``, each (channels,), fitted on ``rows``.
+
+    split: the recipe's; empty where it cannot be made, so that they are all rows.
+    """
 
     spec: str
     split: str

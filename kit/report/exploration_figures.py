@@ -93,7 +93,9 @@ def average(mean: np.ndarray, deviation: np.ndarray) -> Figure:
     left, right = figure.subplots(1, 2)
     _show(left, np.rint(mean).astype(np.uint8), "average")
     spread = deviation.mean(axis=-1)
-    picture = right.imshow(_enlarged(spread), cmap="cividis", vmin=0, interpolation="none")
+    picture = right.imshow(
+        _enlarged(spread), cmap="cividis", vmin=0, vmax=max(float(spread.max()), 1.0), interpolation="none"
+    )
     right.set_title("standard deviation")
     _bare(right)
     figure.colorbar(picture, ax=right, shrink=0.8, label="grey levels")
@@ -116,7 +118,7 @@ def normalized(image: np.ndarray, after: np.ndarray, channels: Sequence[str]) ->
     for axes in grid.flat:
         _bare(axes)
     _show(grid.flat[0], image, "before, 0 to 255")
-    furthest = max(float(np.abs(after).max()), 1e-9)
+    furthest = float(np.abs(after).max()) or 1.0
     has_signs = float(after.min()) < 0
     look: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -furthest} if has_signs else {"cmap": "cividis", "vmin": 0}
     for number, name in enumerate(channels):
