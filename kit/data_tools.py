@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import DataError, RecipeError
-from kit.opening import StrPath, load_training_images, open_task
+from kit.errors import RecipeError
+from kit.opening import StrPath, load_training_images, open_task, with_test_images
 
 if TYPE_CHECKING:
     from kit.data.audit import Audit
@@ -31,12 +30,7 @@ def check(
 
     task = open_task(competition, data, labels=labels, image_size=image_size)
     check_near(near)
-    train = load_training_images(task)
-    try:
-        test = task.load_test()
-    except DataError as error:  # the training images are worth a check without them
-        train = replace(train, notes=(*train.notes, f"the test images were not checked: {error}"))
-        test = None
+    train, test = with_test_images(task, load_training_images(task))
     return audit(train, test, task.class_names, near)
 
 

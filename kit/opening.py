@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,14 @@ def load_training_images(competition: Competition) -> Images:
     if broken:
         raise DataError(f"competition {competition.name!r}: {broken[0]}: mend its module or its files")
     return images
+
+
+def with_test_images(competition: Competition, train: Images) -> tuple[Images, Images | None]:
+    """The training images, and the test images; where those cannot be read, a note of the former says why."""
+    try:
+        return train, competition.load_test()
+    except DataError as error:  # the training images are worth a look without them
+        return replace(train, notes=(*train.notes, f"the test images were not looked at: {error}")), None
 
 
 def resolve_recipe(competition: Competition, name: str | None, changes: dict[str, Any]) -> Recipe:

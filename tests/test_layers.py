@@ -21,6 +21,7 @@ ROOMS = [
     "teaching",
     "planning",
 ]
+<<<<<<< HEAD
 ROOMS += [
     "variants",
     "exporting",
@@ -34,6 +35,10 @@ ROOMS += [
     "data_tools",
     "api",
 ]
+=======
+ROOMS += ["variants", "exporting", "members", "blending", "predicting", "submitting", "doctor", "data_tools"]
+ROOMS += ["exploring", "api"]
+>>>>>>> eda
 HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib"}
 HEAVY |= {"onnx", "onnxruntime", "tf_keras", "tensorflow_model_optimization"}
 MODULES = sorted((ROOT / "kit").rglob("*.py"))

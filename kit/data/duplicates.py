@@ -79,9 +79,9 @@ def near_duplicate_pairs(radius: float, *pixels: np.ndarray) -> np.ndarray:
     limit = radius**2 * math.prod(pixels[0].shape[1:])
     keys = np.concatenate([row_keys(part, 0) for part in pixels])
     _, distinct = np.unique(keys, return_index=True)
-    thumbnails = np.concatenate([_thumbnails(part) for part in pixels])[distinct]
+    points = np.concatenate([thumbnails(part) for part in pixels])[distinct]
     found, count = [np.empty((0, 2), np.int64)], 0
-    for candidates in _candidates(thumbnails, radius):
+    for candidates in _candidates(points, radius):
         pairs = np.sort(distinct[candidates], axis=1)
         found.append(pairs[_squared_differences(pairs, pixels) <= limit])
         count += len(found[-1])
@@ -94,7 +94,7 @@ def near_duplicate_pairs(radius: float, *pixels: np.ndarray) -> np.ndarray:
     return joined[np.lexsort((joined[:, 1], joined[:, 0]))]
 
 
-def _thumbnails(pixels: np.ndarray) -> np.ndarray:
+def thumbnails(pixels: np.ndarray) -> np.ndarray:
     """Points whose distance is at most the root-mean-square difference of the images: float32 (rows, blocks).
 
     Within a block of n pixels, sum(d)**2 / n <= sum(d**2) (Jensen's inequality), so a block's sum over the root of
@@ -104,14 +104,14 @@ def _thumbnails(pixels: np.ndarray) -> np.ndarray:
     down, across = (np.linspace(0, side, min(_BLOCKS, side) + 1).astype(int) for side in (height, width))
     areas = np.diff(down)[:, None, None] * np.diff(across)[None, :, None]
     scale = 1 / np.sqrt(areas * (height * width * channels))  # (blocks, blocks, 1)
-    thumbnails = np.empty((len(pixels), scale.size * channels), np.float32)
+    points = np.empty((len(pixels), scale.size * channels), np.float32)
     row = 0
     for window in windows(pixels, ROWS_AT_A_TIME // 8):
         sums = np.add.reduceat(window.astype(np.int32), down[:-1], axis=1)
         sums = np.add.reduceat(sums, across[:-1], axis=2)
-        thumbnails[row : row + len(window)] = (sums * scale).reshape(len(window), -1)
+        points[row : row + len(window)] = (sums * scale).reshape(len(window), -1)
         row += len(window)
-    return thumbnails
+    return points
 
 
 def _candidates(points: np.ndarray, radius: float) -> Iterator[np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,9 @@ class Figures:
         import matplotlib
         from markupsafe import Markup, escape
 
-        with matplotlib.rc_context(STYLE):
+        with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
+            # Letters that Matplotlib's font lacks stay text in an SVG, where the reader's font has them.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
             figure = draw(*arguments, **options)
             text = io.StringIO()
             figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)

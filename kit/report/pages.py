@@ -24,6 +24,7 @@ def check_page(path: Path) -> None:
         raise RunError(f"--out {path}: expected a name that ends in .html")
     try:
         check_replaceable(path)
+        check_replaceable(figures_directory(path) / "figure.svg")
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}; choose another --out") from None
 

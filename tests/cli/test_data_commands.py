@@ -50,7 +50,7 @@ def test_a_test_set_that_cannot_be_read_does_not_hide_the_rest(
     printed = capsys.readouterr().out
     assert "40 to train on, no test images" in printed
     assert (
-        "note        the test images were not checked: files/test/1.png: it is empty (0 bytes); expected a pic"
+        "note        the test images were not looked at: files/test/1.png: it is empty (0 bytes); expected a pic"
         in printed
     )
 

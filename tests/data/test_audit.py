@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from kit.data.audit import Channel, Conflict, Duplicates, Finding, NearDuplicates, audit
+from kit.data.audit import Channel, Duplicates, EqualImages, Finding, audit
 from kit.data.images import Images
 from kit.errors import DataError
 
@@ -39,9 +39,10 @@ def test_duplicates_and_contradictions() -> None:
     found = audit(labelled([5, 7, 7, 5, 8, 7, 9, 9, 1], [0, 1, 2, 0, 1, 1, 2, 0, 0]), None, NAMES)
     assert found.duplicates == Duplicates(groups=3, rows=7)
     assert found.conflicts == Duplicates(groups=2, rows=5)
+    assert found.duplicate_examples == (EqualImages(("t0", "t3"), ("cat", "cat")),)
     assert found.conflict_examples == (
-        Conflict(("t1", "t2", "t5"), ("dog", "owl", "dog")),
-        Conflict(("t6", "t7"), ("owl", "cat")),
+        EqualImages(("t1", "t2", "t5"), ("dog", "owl", "dog")),
+        EqualImages(("t6", "t7"), ("owl", "cat")),
     )
 
 
@@ -57,6 +58,7 @@ def test_training_images_in_the_test_set() -> None:
     found = audit(labelled([0, 1, 2, 3], [0, 1, 2, 2], notes=("no sizes",)), test, NAMES)
     assert found.test_rows == 5
     assert found.in_test == Finding(2, ("t1", "t3"))
+    assert found.in_test_examples == (EqualImages(("t1",), ("dog",), (4,)), EqualImages(("t3",), ("owl",), (1, 3)))
     assert found.test_duplicates == Duplicates(1, 2)
     assert found.notes == ("no sizes", "2 files skipped")
 
@@ -65,8 +67,25 @@ def test_near_duplicates() -> None:
     near = DIFFERENT // 2 * 2 + 1  # at most one grey level away, unless the image is odd in every pixel
     train = Images(np.concatenate([DIFFERENT[:3], near[:2]]), np.arange(5), np.zeros(5, np.int64))
     test = Images(np.concatenate([near[2:4], DIFFERENT[:1]]), np.arange(3))  # the last is in both: it counts as train
-    assert audit(train, test, NAMES, near=1).near_duplicates == NearDuplicates(1, within_train=2, train_to_test=1)
-    assert audit(train, None, NAMES, near=1).near_duplicates == NearDuplicates(1, within_train=2, train_to_test=0)
+    found = audit(train, test, NAMES, near=1).near_duplicates
+    assert (found.radius, found.within_train, found.train_to_test, found.conflicts) == (1, 2, 1, 0)
+    assert [(pair.ids, pair.classes) for pair in found.examples] == [
+        ((2, 0), ("cat",)),
+        ((0, 3), ("cat", "cat")),
+        ((1, 4), ("cat", "cat")),
+    ]
+    apart = np.sqrt(np.square(DIFFERENT[0].astype(float) - near[0]).mean())
+    assert found.examples[1].distance == pytest.approx(apart)
+    alone = audit(train, None, NAMES, near=1).near_duplicates
+    assert (alone.within_train, alone.train_to_test) == (2, 0)
+
+
+def test_near_duplicates_of_different_classes_come_first() -> None:
+    near = DIFFERENT // 2 * 2 + 1
+    train = Images(np.concatenate([DIFFERENT[:3], near[:3]]), np.arange(6), np.array([0, 0, 0, 0, 2, 0]))
+    found = audit(train, None, NAMES, near=1, examples=1).near_duplicates
+    assert (found.within_train, found.conflicts) == (3, 1)
+    assert [pair.classes for pair in found.examples] == [("cat", "owl"), ("cat", "cat")]
 
 
 def test_channels_are_exact() -> None:
@@ -94,8 +113,8 @@ def test_it_goes_through_json() -> None:
     train = labelled([0, 1, 1], [0, 1, 2])
     found = audit(train, Images(DIFFERENT[:2], np.arange(2)), NAMES, near=2.5).to_dict()
     again = json.loads(json.dumps(found))
-    assert again["conflict_examples"] == [{"ids": ["t1", "t2"], "classes": ["dog", "owl"]}]
-    assert again["near_duplicates"] == {"radius": 2.5, "within_train": 0, "train_to_test": 0}
+    assert again["conflict_examples"] == [{"ids": ["t1", "t2"], "classes": ["dog", "owl"], "test_ids": []}]
+    assert again["near_duplicates"]["radius"] == 2.5
     assert again["in_test"] == {"rows": 3, "ids": ["t0", "t1", "t2"]}
 
 
