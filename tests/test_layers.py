@@ -7,38 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = [
-    "version",
-    "errors",
-    "files",
-    "registry",
-    "data",
-    "scoring",
-    "models",
-    "training",
-    "deploy",
-    "report",
-    "opening",
-    "teaching",
-    "planning",
+    *("version", "errors", "files", "registry", "data", "scoring", "models", "training", "deploy", "report"),
+    *("opening", "teaching", "planning", "variants", "exporting", "members", "evaluating", "comparing", "blending"),
+    *("predicting", "submitting", "doctor", "data_tools", "exploring", "api"),
 ]
-<<<<<<< HEAD
-ROOMS += [
-    "variants",
-    "exporting",
-    "members",
-    "evaluating",
-    "comparing",
-    "blending",
-    "predicting",
-    "submitting",
-    "doctor",
-    "data_tools",
-    "api",
-]
-=======
-ROOMS += ["variants", "exporting", "members", "blending", "predicting", "submitting", "doctor", "data_tools"]
-ROOMS += ["exploring", "api"]
->>>>>>> eda
 HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib"}
 HEAVY |= {"onnx", "onnxruntime", "tf_keras", "tensorflow_model_optimization"}
 MODULES = sorted((ROOT / "kit").rglob("*.py"))

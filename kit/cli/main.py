@@ -31,6 +31,7 @@ class Commands(GroupOnDemand):
         "report": Place("kit.cli.report", "report"),
         "compare": Place("kit.cli.compare", "compare"),
         "leaderboard": Place("kit.cli.leaderboard", "leaderboard"),
+        "eda": Place("kit.cli.eda", "eda"),
         "score": Place("kit.cli.data", "score"),
         "folds": Place("kit.cli.data", "folds"),
         "preview": Place("kit.cli.data", "preview"),
