@@ -18,6 +18,7 @@ and, in the run itself or, with several folds, in fold-0, fold-1, ...:
     predictions.npz     ids, labels, probabilities of the validation and test rows
     scores.json
     model.onnx          or snapshot-1.onnx, ...; other forms of it: model.int8.onnx, model.pruned.onnx, ...
+    exports.json        how far each of its model files is from the trained model
 """
 
 from __future__ import annotations
@@ -102,6 +103,11 @@ class FoldDirectory:
             epochs = [{name: kinds[name](value) for name, value in row.items()} for row in rows]
             # Before there was a choice of metrics, the score was the accuracy.
             return [Epoch(**{"validation_score": epoch.get("validation_accuracy"), **epoch}) for epoch in epochs]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether an epoch of its training was written down."""
+        return (self.path / "history.csv").is_file()
 
     def write_architecture(self, architecture: Architecture) -> None:
         _write_json(self.path / "architecture.json", asdict(architecture))
@@ -242,8 +248,19 @@ class RunDirectory:
 
     def trained_folds(self) -> list[FoldDirectory]:
         """The folds that were scored, in their order."""
+        return [fold for fold in self._folds() if (fold.path / "scores.json").is_file()]
+
+    def begun_folds(self) -> list[FoldDirectory]:
+        """The folds of which an epoch was written down, scored or not, in their order."""
+        return [fold for fold in self._folds() if fold.has_begun]
+
+    def _folds(self) -> list[FoldDirectory]:
         numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
-        return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "scores.json").is_file()]
+        return [FoldDirectory(path) for path in [self.path, *numbered]]
+
+    def onnx_files(self) -> list[Path]:
+        """Every model file that is there: those of the run as a whole first, then those of its folds."""
+        return [path for fold in self._folds() for path in sorted(fold.path.glob("*.onnx"))]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
