@@ -18,7 +18,7 @@ import numpy as np
 
 from competitions._cifar import SHAPE, DataSet, Version
 from competitions._cifar_recipes import CIFAR100 as RECIPES
-from kit.data.images import Competition, Images
+from kit.data.images import Competition, Images, Superclasses
 from kit.data.locate import data_root
 from kit.data.prepared import write_png_competition
 from kit.errors import DataError
@@ -79,6 +79,7 @@ def competition(data: Path | None, /, labels: Literal["fine", "coarse"] = "fine"
         data=data_root(data),
         prepare=lambda directory: write_png_competition(directory, load_train(), load_test(), classes),
         recipes=RECIPES,
+        superclasses=Superclasses(COARSE, tuple(_COARSE_OF.tolist())) if labels == "fine" else None,
     )
 
 

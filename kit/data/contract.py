@@ -31,6 +31,13 @@ def _of_the_names(competition: Competition) -> Iterator[str]:
         yield f"label values {competition.label_values} are not distinct as a CSV has them"
     if competition.default_model not in competition.recipes:
         yield f"there is no recipe for the default model {competition.default_model!r}"
+    if competition.superclasses is not None:
+        kinds, of_class = len(competition.superclasses.names), competition.superclasses.of_class
+        if len(of_class) != len(competition.label_values) or not set(of_class) <= set(range(kinds)):
+            yield (
+                f"superclasses name {len(of_class)} indices for {len(competition.label_values)} classes, "
+                f"expected one of 0 to {kinds - 1} for each"
+            )
 
 
 def _of_images(competition: Competition, images: Images, part: str) -> Iterator[str]:

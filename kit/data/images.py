@@ -66,6 +66,17 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Superclasses:
+    """Kinds that the classes of a competition belong to, each class to one.
+
+    of_class: the index in ``names`` of each class, in the order of the class indices.
+    """
+
+    names: tuple[str, ...]
+    of_class: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Competition:
     """What is asked: where the images come from, what the classes are called, how a submission looks.
 
@@ -84,6 +95,7 @@ class Competition:
     data: the directory or archive that the images come from, None if they are embedded.
     prepare: writes the competition's files from a public data set into a directory, where one exists.
     spec: the name with the options that it was opened with, such as ``cifar100(labels='coarse')``.
+    superclasses: kinds of classes, if there are any, whose accuracy is told beside that of the classes.
     """
 
     name: str
@@ -104,6 +116,7 @@ class Competition:
     data: Path | None = None
     prepare: Callable[[Path], list[Path]] | None = None
     spec: str = ""
+    superclasses: Superclasses | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", self.spec or self.name)

@@ -23,6 +23,7 @@ class Metric:
     is_share: from 0 to 1 and shown in per cent.
     needs_probabilities: says nothing of submissions that hold labels alone.
     fewest_classes: of the labels, below which it says nothing.
+    per_row: (probabilities, labels) -> float (rows,), where the figure is the mean of a value a row.
     """
 
     compute: Callable[[np.ndarray, np.ndarray], float]
@@ -30,6 +31,7 @@ class Metric:
     is_share: bool = False
     needs_probabilities: bool = False
     fewest_classes: int = 1
+    per_row: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
 
     def key(self, figure: float) -> float:
         """A number that is larger the better the figure is."""
@@ -51,7 +53,14 @@ def make_metric(spec: str) -> Metric:
 @METRICS.register
 def accuracy() -> Metric:
     """Share of the rows whose most probable class is the right one."""
-    return Metric(lambda probabilities, labels: float((probabilities.argmax(axis=1) == labels).mean()), is_share=True)
+    return _mean_of(lambda probabilities, labels: probabilities.argmax(axis=1) == labels, is_share=True)
+
+
+def _mean_of(per_row: Callable[[np.ndarray, np.ndarray], np.ndarray], **facts: bool) -> Metric:
+    def compute(probabilities: np.ndarray, labels: np.ndarray) -> float:
+        return float(per_row(probabilities, labels).mean())
+
+    return Metric(compute, per_row=per_row, **facts)
 
 
 @METRICS.register
@@ -60,11 +69,11 @@ def top_k_accuracy(k: int = 5) -> Metric:
     if k < 1:
         raise RecipeError(f"top_k_accuracy: k is {k}, expected at least 1")
 
-    def compute(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    def is_among(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
         first = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-        return float((first == labels[:, np.newaxis]).any(axis=1).mean())
+        return (first == labels[:, np.newaxis]).any(axis=1)
 
-    return Metric(compute, is_share=True, needs_probabilities=True)
+    return _mean_of(is_among, is_share=True, needs_probabilities=True)
 
 
 @METRICS.register
@@ -91,18 +100,43 @@ def macro_f1() -> Metric:
 
 
 @METRICS.register
+def weighted_f1() -> Metric:
+    """Mean of the classes' F1, each counting by its rows (scikit-learn's)."""
+
+    def compute(probabilities: np.ndarray, labels: np.ndarray) -> float:
+        from sklearn.metrics import f1_score
+
+        return float(f1_score(labels, probabilities.argmax(axis=1), average="weighted", zero_division=0))
+
+    return Metric(compute)
+
+
+@METRICS.register
+def kappa() -> Metric:
+    """Cohen's kappa: how much more often answers agree with labels than by chance (scikit-learn's)."""
+
+    def compute(probabilities: np.ndarray, labels: np.ndarray) -> float:
+        return _cohen_kappa(labels, probabilities, None)
+
+    return Metric(compute, fewest_classes=2)
+
+
+def _cohen_kappa(labels: np.ndarray, probabilities: np.ndarray, weights: str | None) -> float:
+    from sklearn.metrics import cohen_kappa_score
+
+    predicted = probabilities.argmax(axis=1)
+    if len(np.unique([labels, predicted])) == 1:  # scikit-learn divides 0 by 0; nothing is disagreed on
+        return 1.0
+    classes = np.arange(probabilities.shape[1])
+    return float(cohen_kappa_score(labels, predicted, weights=weights, labels=classes))
+
+
+@METRICS.register
 def quadratic_kappa() -> Metric:
     """Cohen's kappa with quadratic weights, for classes that are grades in their order (scikit-learn's)."""
 
     def compute(probabilities: np.ndarray, labels: np.ndarray) -> float:
-        from sklearn.metrics import cohen_kappa_score
-
-        predicted = probabilities.argmax(axis=1)
-        if len(np.unique([labels, predicted])) == 1:  # scikit-learn divides 0 by 0; nothing is disagreed on
-            return 1.0
-        return float(
-            cohen_kappa_score(labels, predicted, weights="quadratic", labels=np.arange(probabilities.shape[1]))
-        )
+        return _cohen_kappa(labels, probabilities, "quadratic")
 
     return Metric(compute, fewest_classes=2)
 
@@ -134,13 +168,20 @@ def log_loss() -> Metric:
 
     Probabilities count as at least 1e-15, as on Kaggle.
     """
-    return Metric(mean_log_loss, higher_is_better=False, needs_probabilities=True)
+    return _mean_of(log_losses, higher_is_better=False, needs_probabilities=True)
+
+
+def log_losses(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Of each row: float64 (rows,).
+
+    scikit-learn's log_loss warns about float32 rows whose sum is off by rounding, so this is the formula itself.
+    """
+    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return -np.log(np.maximum(true, 1e-15))
 
 
 def mean_log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """scikit-learn's log_loss warns about float32 rows whose sum is off by rounding, so this is the formula itself."""
-    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(true, 1e-15)).mean())
+    return float(log_losses(probabilities, labels).mean())
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray, metric: str = "accuracy") -> dict[str, Any]:
