@@ -1,13 +1,13 @@
-"""From a run to what its page says: whatever state it is in, what is there is gathered, and what is missing is told."""
+"""From runs to their page: whatever state a run is in, what is there is gathered, and what is missing is told."""
 
 from __future__ import annotations
 
-import logging
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kit.errors import KitError, RunError
 from kit.opening import StrPath, resolve_recipe, saved_competition, training_images
@@ -17,26 +17,20 @@ from kit.version import __version__
 if TYPE_CHECKING:
     from kit.data.images import Competition, Images
     from kit.report.curves import Course
-    from kit.report.material import Material
-    from kit.scoring.evaluation import Evaluation
+    from kit.report.material import Material, Suspect
     from kit.training.answered import Answered
 
 PAGE = "report.html"
-logger = logging.getLogger("kit")
+Runs = RunDirectory | StrPath | Sequence[RunDirectory | StrPath]
 
 
-def report(
-    run: RunDirectory | StrPath | Sequence[RunDirectory | StrPath] | None = None,
-    out: StrPath | None = None,
-    *,
-    runs: StrPath = "runs",
-) -> Path:
+def report(run: Runs | None = None, out: StrPath | None = None, *, runs: StrPath = "runs") -> Path:
     """Write a run as one self-contained HTML page, by default ``report.html`` in the run itself.
 
     A run that was interrupted, lacks something or was made by an older version gets a page that says so.
 
     Args:
-        run: a run or its path, by default the newest one; or several, which share the page ``out``.
+        run: a run or its path, by default the newest finished one; or several, which share the page ``out``.
         out: the page. Its figures are also written as files, into a directory beside it.
         runs: where the newest is looked for.
 
@@ -46,35 +40,30 @@ def report(
     from kit.report.page import write_report
     from kit.report.pages import check_page
 
-    named = [run] if run is None or isinstance(run, RunDirectory | str | Path) else list(run)  # type: ignore[arg-type]
-    opened = [open_run(one, Path(runs)) for one in named]
-    if not opened or (len(opened) > 1 and out is None):
-        raise RunError(f"{len(opened)} runs and no page for them: name it with --out")
+    several = isinstance(run, Sequence) and not isinstance(run, str)
+    opened = [open_run(one, Path(runs)) for one in (run if several else [run])]  # type: ignore[union-attr,list-item]
+    if out is None and len(opened) != 1:
+        raise RunError(f"{len(opened)} runs and no page for all of them: expected --out with its name")
     path = Path(out) if out is not None else opened[0].path / PAGE
     check_page(path)
     return write_report([gather(one) for one in opened], path)
 
 
-def report_each(
-    runs_named: Sequence[RunDirectory | StrPath], out: StrPath | None = None, *, runs: StrPath = "runs"
-) -> list[Path]:
-    """Pages of runs: one a run, or with ``out`` one of all.
+def report_each(named: Sequence[StrPath], out: StrPath | None = None, *, runs: StrPath = "runs") -> list[Path]:
+    """Pages of runs: one a run, in the run itself; or with ``out`` one of all.
 
     Raises:
-        KitError: as for :func:`report`; before any page is written where possible.
+        KitError: as for :func:`report`; for what can be known before, no page is written.
     """
-    if out is not None or not runs_named:
-        return [report(runs_named or None, out, runs=runs)]
-    opened = [open_run(one, Path(runs)) for one in runs_named]
+    from kit.report.pages import check_page
+
+    if out is not None or not named:
+        return [report(list(named) or None, out, runs=runs)]
+    opened = [open_run(one, Path(runs)) for one in named]
+    for run in opened:
+        run.read_recipe()
+        check_page(run.path / PAGE)
     return [report(run) for run in opened]
-
-
-@dataclass
-class _Found:
-    """What is to be said of a run beside its figures."""
-
-    warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def gather(run: RunDirectory) -> Material:
@@ -83,197 +72,120 @@ def gather(run: RunDirectory) -> Material:
     Raises:
         KitError: its recipe.json is damaged: nothing is known of it.
     """
+    from kit.evaluating import TRAINING_ROWS, evaluate
     from kit.report.material import Material
 
-    found = _Found()
     saved = run.read_recipe()
-    metrics = _metrics(run, saved, found)
-    competition, images = _data(saved, found)
-    courses = _courses(run, found)
-    answered = _answered(run, saved, found)
-    names, values = _classes(run, saved, competition, answered, found)
-    answered = {part: rows for part, rows in answered.items() if rows.probabilities.shape[1] == len(names)}
-    evaluations = _evaluations(run, answered, names, found)
+    notes: list[str] = []
+    is_kept = all(fold.read_training_answers() is not None for fold in run.trained_folds())
+    found = evaluate(run, training_rows=TRAINING_ROWS if is_kept else 0)  # hours, for a large model
+    if not is_kept:
+        notes.append(f"training rows are not evaluated here: kit evaluate {run.path} does it, and keeps their answers")
+    competition, images = _data(saved, notes)
     usual_name, usual = _usual_recipe(saved, competition)
-    material = Material(
+    answered = _answered(run, len(found.class_names))
+    return Material(
         run=run,
-        title=competition.title if competition else saved["recipe"]["competition"],
+        title=found.competition,
         saved=saved,
-        metrics=metrics,
-        class_names=names,
-        label_values=values,
-        courses=courses,
+        metrics=_metrics(run, notes),
+        class_names=found.class_names,
+        label_values=found.label_values,
+        courses=_courses(run),
         answered=answered,
-        evaluations=evaluations,
+        evaluations=found.parts,
+        best_epochs=tuple(vars(best) for best in found.best_epochs if best.by),
+        suspects=_suspects(answered),
         images=images,
         usual_recipe=usual,
         usual_name=usual_name,
-        warnings=tuple(found.warnings),
-        notes=tuple(found.notes),
+        notes=(*found.notes, *notes),
     )
-    return material
 
 
-def _metrics(run: RunDirectory, saved: dict[str, Any], found: _Found) -> dict[str, Any]:
-    """What metrics.json holds, and what it says of how the run ended."""
-    command = shlex.join(["kit", "train", "--resume", str(run.path)])
-    if run.is_finished:
-        try:
-            metrics = run.read_metrics()
-        except RunError as error:
-            found.warnings.append(f"The run's summary cannot be read: {error}.")
-            return {}
-    else:
-        found.warnings.append(f"This run did not finish: what it has so far is below. Go on with: {command}")
+def _metrics(run: RunDirectory, notes: list[str]) -> dict[str, Any]:
+    """What metrics.json holds; {} of a run that did not finish, or whose summary is damaged, as the notes tell."""
+    if not run.is_finished:
         return {}
-    status = metrics.get("status")
-    if status != "complete":
-        ended = {"interrupted": "was interrupted", "failed": "failed: a loss was not a number"}
-        told = ended.get(str(status), "has a summary that is damaged")
-        found.warnings.append(
-            f"This run {told}; what it has so far is below. log.txt in it says more. Go on with: {command}"
-        )
-    if "refit_of" in saved:
-        origin = saved["refit_of"].get("run", "the run that it was made of")
-        found.warnings.append(
-            f"This run was trained on every row, so that it has no validated rows: {origin} tells how good its recipe is."
-        )
-    planned, trained = saved.get("folds", ()), run.trained_folds()
-    if len(trained) < len(planned):
-        found.warnings.append(f"{len(trained)} of {len(planned)} models are trained.")
+    try:
+        metrics = run.read_metrics()
+    except RunError as error:
+        notes.append(f"nothing is told of folds, time and parameters: {error}")
+        return {}
+    missing = [name for name in ("status", "metric", "seconds", "trainable_parameters") if name not in metrics]
+    if missing:
+        notes.append(f"metrics.json does not tell {', '.join(missing)}: it is damaged, or of another version of kit")
     return metrics
 
 
-def _data(saved: dict[str, Any], found: _Found) -> tuple[Competition | None, Images | None]:
+def _data(saved: dict[str, Any], notes: list[str]) -> tuple[Competition | None, Images | None]:
     """The competition and the images of a run, as far as they are still there."""
-    if (version := saved["versions"].get("kit")) != __version__:
-        found.warnings.append(
-            f"This run was made by kit {version or 'of an unknown version'}, and this page by kit {__version__}: what that "
-            "version did not write down is missing."
+    version = saved["versions"].get("kit")
+    if version != __version__:
+        notes.append(
+            f"the run was made by kit {version or 'of an unknown version'}, and this page by kit {__version__}: "
+            "what that version did not write down is missing"
         )
     try:
         competition = saved_competition(saved)
-    except KitError as error:
-        found.warnings.append(f"No pictures, as the competition's files are gone: {error}.")
+    except KitError:  # the evaluation tells why
+        notes.append("there are no pictures, as the competition's files are gone")
         return None, None
     try:
         return competition, training_images(saved, competition)
     except KitError as error:
-        found.warnings.append(f"No pictures: {error}.")
+        notes.append(f"there are no pictures: {error}")
         return competition, None
 
 
-def _courses(run: RunDirectory, found: _Found) -> tuple[Course, ...]:
+def _courses(run: RunDirectory) -> tuple[Course, ...]:
+    """Of the models whose history can be read; the evaluation tells of others."""
     from kit.report.curves import Course
 
     courses = []
     for fold in run.begun_folds():
-        name = "" if fold.path == run.path else fold.path.name
+        name = run.path.name if fold.path == run.path else fold.path.name
         try:
-            epochs = fold.read_history()
-        except RunError as error:
-            found.warnings.append(f"Epochs are missing: {error}.")
+            columns = fold.read_curves()
+        except RunError:
             continue
-        kept, best = _kept(fold, len(epochs))
-        course = Course(name or run.path.name, tuple(epochs), kept, best)
-        courses.append(course)
-        if course.broken_epochs:
-            found.warnings.append(
-                f"{course.name}: a loss was not a number in epoch {_listed(course.broken_epochs)}: the curves have gaps there."
-            )
-    if not courses:
-        found.warnings.append("No epoch was written down, so that there are no curves.")
+        courses.append(Course(name, columns, _kept(fold, columns["epoch"])))
     return tuple(courses)
 
 
-def _kept(fold: FoldDirectory, epochs: int) -> tuple[tuple[int, ...], int | None]:
-    """The epochs whose weights were kept, as far as that is known, and the best one."""
+def _kept(fold: FoldDirectory, epochs: np.ndarray) -> tuple[int, ...]:
+    """The epochs whose weights were kept, as far as that is known; of snapshots, it is not."""
     try:
         scores = fold.read_scores()
+        kept = scores["kept"]
         best = (scores.get("best_epoch") or {}).get("epoch")
-        kept = scores.get("kept", ())
-        known = {"last": epochs, "best": best}
-        return tuple(known[which] for which in ([kept] if isinstance(kept, str) else kept) if known.get(which)), best
-    except (RunError, AttributeError, TypeError):  # not scored yet, or damaged, which others tell of
-        return (), None
+        numbers = {"last": int(epochs[-1]), "best": best}
+        found = (numbers.get(which) for which in ([kept] if isinstance(kept, str) else kept))
+        return tuple(epoch for epoch in found if isinstance(epoch, int))
+    except (RunError, LookupError, AttributeError, TypeError, ValueError):  # not scored yet, or damaged
+        return ()
 
 
-def _listed(epochs: Sequence[int]) -> str:
-    """1, 2, 3, 7 -> 1 to 3, 7"""
-    spans: list[list[int]] = []
-    for epoch in epochs:
-        if spans and epoch == spans[-1][-1] + 1:
-            spans[-1].append(epoch)
-        else:
-            spans.append([epoch])
-    return ", ".join(f"{span[0]} to {span[-1]}" if len(span) > 1 else str(span[0]) for span in spans)
-
-
-def _answered(run: RunDirectory, saved: dict[str, Any], found: _Found) -> dict[str, Answered]:
-    """The answers to labelled rows, of those that are numbers."""
-    import numpy as np
-
+def _answered(run: RunDirectory, classes: int) -> dict[str, Answered]:
+    """The answers that are numbers; the evaluation tells of others."""
     from kit.training.answered import answered_rows
 
     try:
         parts = answered_rows(run)
-    except RunError as error:
-        found.warnings.append(f"Nothing can be said of its answers: {error}.")
+    except RunError:
         return {}
+    whole = {}
     for part, rows in parts.items():
-        if not np.isfinite(rows.probabilities).all():
-            found.warnings.append(
-                f"The probabilities of {part.replace('_', ' ')} rows are not all numbers: they are left out."
-            )
-    whole = {part: rows for part, rows in parts.items() if np.isfinite(rows.probabilities).all()}
-    if not whole and run.trained_folds() and "refit_of" not in saved:
-        found.warnings.append("It has no answers to validated rows, so that nothing can be said of mistakes.")
+        known = np.isfinite(rows.probabilities).all(axis=1)
+        if known.any() and rows.probabilities.shape[1] == classes:
+            arrays = rows.ids[known], rows.labels[known], rows.probabilities[known]
+            whole[part] = replace(rows, ids=arrays[0], labels=arrays[1], probabilities=arrays[2])
     return whole
 
 
-def _classes(
-    run: RunDirectory,
-    saved: dict[str, Any],
-    competition: Competition | None,
-    answered: dict[str, Answered],
-    found: _Found,
-) -> tuple[tuple[str, ...], tuple[int | str, ...]]:
-    """Names and label values: of the competition, or of a model file, or, where both are gone, numbers."""
-    from kit.deploy.model_file import load_model
-
-    if competition is not None:
-        return competition.class_names, competition.label_values
-    for path in run.onnx_files()[:1]:
-        try:
-            card = load_model(path, "cpu").card
-            return card.class_names, card.label_values
-        except KitError:
-            break
-    count = max((rows.probabilities.shape[1] for rows in answered.values()), default=0)
-    found.warnings.append("The classes are numbered, as nothing is left that knows their names.")
-    return tuple(f"class {number}" for number in range(count)), tuple(f"class {number}" for number in range(count))
-
-
-def _evaluations(
-    run: RunDirectory, answered: dict[str, Answered], names: Sequence[str], found: _Found
-) -> dict[str, Evaluation]:
-    from kit.report.material import PART_TITLES
-    from kit.scoring.evaluation import evaluate_rows
-
-    metric = run.read_recipe()["recipe"]["metric"]
-    evaluations = {
-        part: evaluate_rows(rows.probabilities, rows.labels, metric=metric, selected=rows.selected)
-        for part, rows in answered.items()
-    }
-    for part, evaluation in evaluations.items():
-        if missing := evaluation.missing_classes:
-            few = ", ".join(names[label] for label in missing[:5])
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            found.warnings.append(
-                f"The {PART_TITLES[part]} rows have none of {few}{more}: nothing can be said of "
-                f"{'that class' if len(missing) == 1 else 'those classes'}."
-            )
-    return evaluations
+def _suspects(answered: dict[str, Answered]) -> tuple[Suspect, ...]:
+    """Likely label errors among the rows that the page looks for mistakes in."""
+    return ()
 
 
 def _usual_recipe(saved: dict[str, Any], competition: Competition | None) -> tuple[str, dict[str, Any]]:
@@ -285,5 +197,5 @@ def _usual_recipe(saved: dict[str, Any], competition: Competition | None) -> tup
         if competition is None or name not in competition.recipes:
             return "", {}
         return name, resolve_recipe(competition, name, {}).to_dict()
-    except (KitError, KeyError, TypeError):
+    except (KitError, LookupError, TypeError):
         return "", {}

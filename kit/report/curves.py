@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kit.report.drawing import BLUE, INK, ORANGE
-from kit.training.events import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZE = (4.6, 3.3)  # inches of a figure with one chart
+_TRAINING = ("training, as augmented", BLUE)
+_VALIDATION = ("validation", ORANGE)
 
 
 @dataclass(frozen=True)
@@ -23,51 +23,53 @@ class Course:
     """How the training of one model went.
 
     name: of the fold, such as ``fold-0``.
+    columns: of its history, name -> float (epochs,), not a number where one is not known.
     kept: the epochs whose weights were kept.
-    best: the best epoch by the rows that were watched; None where none were.
     """
 
     name: str
-    epochs: tuple[Epoch, ...]
+    columns: Mapping[str, np.ndarray]
     kept: tuple[int, ...] = ()
-    best: int | None = None
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        """Float (epochs,); infinity is as little to be drawn as what is not a number, and so is what lacks."""
+        values = self.columns.get(column, np.full(len(self.columns["epoch"]), np.nan))
+        return np.where(np.isfinite(values), values, np.nan)
 
     @property
     def is_watched(self) -> bool:
         """Whether some rows were scored after the epochs."""
-        return any(math.isfinite(e.validation_loss) or math.isfinite(e.validation_accuracy) for e in self.epochs)
+        return bool(np.isfinite([self["validation_loss"], self["validation_accuracy"]]).any())
 
     @property
-    def broken_epochs(self) -> tuple[int, ...]:
+    def broken_epochs(self) -> np.ndarray:
         """Epochs with a loss that is not a number, of the training or of rows that were scored in other epochs."""
-        watched = self.is_watched
-        return tuple(
-            e.epoch
-            for e in self.epochs
-            if not math.isfinite(e.loss) or (watched and not math.isfinite(e.validation_loss))
-        )
+        broken = np.isnan(self["loss"])
+        if self.is_watched:
+            broken |= np.isnan(self["validation_loss"])
+        return self["epoch"][broken]
 
 
 def draw_accuracy(courses: Sequence[Course]) -> Figure:
     """Accuracy against epochs."""
-    return _figure(courses, "accuracy, %", lambda e: 100 * e.accuracy, lambda e: 100 * e.validation_accuracy)
+    return _against_epochs(courses, "accuracy, %", "accuracy", "validation_accuracy", 100)
 
 
 def draw_loss(courses: Sequence[Course]) -> Figure:
     """Loss against epochs."""
-    return _figure(courses, "loss, nats", lambda e: e.loss, lambda e: e.validation_loss)
+    return _against_epochs(courses, "loss, nats", "loss", "validation_loss")
 
 
 def draw_score(courses: Sequence[Course], metric: str) -> Figure:
     """The competition's metric against epochs, where it is not the accuracy: only validated rows have it."""
-    return _figure(courses, metric, None, lambda e: e.validation_score)
+    return _against_epochs(courses, metric, None, "validation_score")
 
 
 def draw_learning_rate(courses: Sequence[Course]) -> Figure:
     """Learning rate at the end of each epoch."""
     figure, axes = _axes("epoch", "learning rate at the epoch's end")
     for course in courses:
-        _line(axes, course, lambda e: e.learning_rate, INK, thin=len(courses) > 1)
+        _line(axes, course, course["learning_rate"], INK, thin=len(courses) > 1)
     _whole_numbers(axes)
     return figure
 
@@ -75,14 +77,12 @@ def draw_learning_rate(courses: Sequence[Course]) -> Figure:
 def draw_loss_against_accuracy(courses: Sequence[Course]) -> Figure:
     """Each epoch is a point: loss to the right, accuracy upwards; a ring is the first epoch, a dot the last."""
     figure, axes = _axes("loss, nats", "accuracy, %")
-    sides = [("training, as augmented", BLUE, lambda e: (e.loss, 100 * e.accuracy))]
-    if any(course.is_watched for course in courses):
-        sides.append(("validation", ORANGE, lambda e: (e.validation_loss, 100 * e.validation_accuracy)))
-    for name, colour, point in sides:
+    is_watched = any(course.is_watched for course in courses)
+    for prefix, (name, colour) in (("", _TRAINING), *([("validation_", _VALIDATION)] if is_watched else ())):
         for number, course in enumerate(courses):
-            points = np.array([point(e) for e in course.epochs], float)
-            axes.plot(*points.T, color=colour, linewidth=1, alpha=0.8, label=None if number else name)
-            known = points[np.isfinite(points).all(axis=1)]
+            points = np.stack([course[f"{prefix}loss"], 100 * course[f"{prefix}accuracy"]])
+            axes.plot(*points, color=colour, linewidth=1, alpha=0.8, label=None if number else name)
+            known = points.T[np.isfinite(points).all(axis=0)]
             if len(known):
                 axes.plot(*known[0], "o", color=colour, markerfacecolor="none", markersize=5)
                 axes.plot(*known[-1], "o", color=colour, markersize=5)
@@ -90,24 +90,19 @@ def draw_loss_against_accuracy(courses: Sequence[Course]) -> Figure:
     return figure
 
 
-def _figure(
-    courses: Sequence[Course],
-    label: str,
-    training: Callable[[Epoch], float] | None,
-    validation: Callable[[Epoch], float],
+def _against_epochs(
+    courses: Sequence[Course], label: str, training: str | None, validation: str, factor: float = 1
 ) -> Figure:
     figure, axes = _axes("epoch", label)
-    sides = [("training, as augmented", BLUE, training)] if training else []
     watched = [course for course in courses if course.is_watched]
-    if watched:
-        sides.append(("validation", ORANGE, validation))
-    for name, colour, figure_of in sides:
-        shown = watched if colour == ORANGE else list(courses)
-        for number, course in enumerate(shown):
-            of = None if number or len(shown) > 1 else name
-            _line(axes, course, figure_of, colour, thin=len(shown) > 1, label=of)  # type: ignore[arg-type]
-        if len(shown) > 1:
-            _mean(axes, shown, figure_of, colour, f"{name}, mean of {len(shown)}")  # type: ignore[arg-type]
+    for shown, column, (name, colour) in ((courses, training, _TRAINING), (watched, validation, _VALIDATION)):
+        if not shown or column is None:
+            continue
+        several = len(shown) > 1
+        for course in shown:
+            _line(axes, course, factor * course[column], colour, thin=several, label=None if several else name)
+        if several:
+            _mean(axes, shown, column, factor, colour, f"{name}, mean of {len(shown)}")
     for course in courses:
         broken = course.broken_epochs
         axes.plot(broken, [0.02] * len(broken), "x", color=INK, transform=axes.get_xaxis_transform(), clip_on=False)
@@ -116,37 +111,22 @@ def _figure(
     return figure
 
 
-def _line(
-    axes: Any, course: Course, figure_of: Callable[[Epoch], float], colour: str, *, thin: bool, label: str | None = None
-) -> None:
+def _line(axes: Any, course: Course, values: np.ndarray, colour: str, *, thin: bool, label: str | None = None) -> None:
     """A gap is an epoch that has no such figure; a dot is an epoch that was kept."""
-    epochs = [e.epoch for e in course.epochs]
-    values = [_finite(figure_of(e)) for e in course.epochs]
-    alone = [n for n, value in enumerate(values) if not math.isnan(value) and _stands_alone(values, n)]
+    epochs = course["epoch"]
     axes.plot(epochs, values, color=colour, linewidth=0.7 if thin else 1.6, alpha=0.6 if thin else 1, label=label)
-    axes.plot([epochs[n] for n in alone], [values[n] for n in alone], ".", color=colour)
-    kept = [n for n, epoch in enumerate(epochs) if epoch in course.kept]
-    axes.plot([epochs[n] for n in kept], [values[n] for n in kept], "o", color=colour, markersize=3 if thin else 5)
+    around = np.pad(np.isnan(values), 1, constant_values=True)
+    alone = around[:-2] & around[2:] & ~np.isnan(values)  # no neighbour, and so no line, which would leave it unseen
+    axes.plot(epochs[alone], values[alone], ".", color=colour)
+    kept = np.isin(epochs, course.kept)
+    axes.plot(epochs[kept], values[kept], "o", color=colour, markersize=3 if thin else 5)
 
 
-def _stands_alone(values: Sequence[float], place: int) -> bool:
-    """No neighbour, and so no line, which would leave it unseen."""
-    neighbours = [*values[max(place - 1, 0) : place], *values[place + 1 : place + 2]]
-    return all(math.isnan(value) for value in neighbours)
-
-
-def _mean(axes: Any, courses: Sequence[Course], figure_of: Callable[[Epoch], float], colour: str, label: str) -> None:
+def _mean(axes: Any, courses: Sequence[Course], column: str, factor: float, colour: str, label: str) -> None:
     """Over the epochs that all folds have, so that the mean does not jump where one of them ends."""
-    shortest = min(len(course.epochs) for course in courses)
-    values = np.array([[_finite(figure_of(e)) for e in course.epochs[:shortest]] for course in courses])
-    axes.plot(
-        [e.epoch for e in courses[0].epochs[:shortest]], values.mean(axis=0), color=colour, linewidth=2, label=label
-    )
-
-
-def _finite(value: float) -> float:
-    """Infinity is as little to be drawn as what is not a number."""
-    return value if math.isfinite(value) else math.nan
+    shortest = min(len(course["epoch"]) for course in courses)
+    mean = factor * np.mean([course[column][:shortest] for course in courses], axis=0)
+    axes.plot(courses[0]["epoch"][:shortest], mean, color=colour, linewidth=2, label=label)
 
 
 def _axes(x_label: str, y_label: str) -> tuple[Figure, Any]:

@@ -43,10 +43,12 @@ class Figures:
 
     Args:
         directory: for the PNG and SVG files, made with the first of them; None writes none.
+        prefix: of the figures' names, which keeps those of several runs on one page apart.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, prefix: str = "") -> None:
         self.directory = directory
+        self.prefix = prefix
 
     def add(self, name: str, description: str, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> Markup:
         """Draw a figure, and return the ``<svg>`` element that shows it within the page.
@@ -60,6 +62,7 @@ class Figures:
         import matplotlib
         from markupsafe import Markup, escape
 
+        name = self.prefix + name
         with matplotlib.rc_context(STYLE):
             figure = draw(*arguments, **options)
             text = io.StringIO()

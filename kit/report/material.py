@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kit.data.images import Images
 from kit.report.curves import Course
 from kit.scoring.evaluation import Evaluation
@@ -35,11 +33,12 @@ class Material:
     metrics: what its metrics.json holds; {} of a run that did not finish.
     class_names, label_values: in the order of the class indices.
     courses: how the training of each of its models went.
+    best_epochs: fields of an evaluation's best epochs, of those models that were watched.
     answered, evaluations: by part; ``answered_part`` is the one that its mistakes are looked for in.
     suspects: likely label errors among the rows of ``answered_part``, the likeliest first.
     images: what it was trained on, None where that is gone.
     usual_recipe, usual_name: the competition's own recipe of this model; {} where there is none.
-    warnings: what is unusual or missing, a sentence each. notes: what is good to know.
+    notes: what a reader should know, and what is missing and why, a line each.
     """
 
     run: RunDirectory
@@ -51,11 +50,11 @@ class Material:
     courses: tuple[Course, ...] = ()
     answered: Mapping[str, Answered] = field(default_factory=dict)
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    best_epochs: tuple[Mapping[str, Any], ...] = ()
     suspects: tuple[Suspect, ...] = ()
     images: Images | None = None
     usual_recipe: Mapping[str, Any] = field(default_factory=dict)
     usual_name: str = ""
-    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -74,9 +73,3 @@ class Material:
         return [
             name if name == value else f"{value} {name}" for name, value in zip(self.class_names, values, strict=True)
         ]
-
-    @property
-    def has_numbered_answers(self) -> bool:
-        """Whether there are answers, all of them numbers."""
-        part = self.answered_part
-        return part is not None and bool(np.isfinite(self.answered[part].probabilities).all())

@@ -41,13 +41,12 @@ def write_report(runs: Sequence[Material], path: Path) -> Path:
         RunError: the page cannot be written.
     """
     check_page(path)
-    drawn = Figures(figures_directory(path))
     names = _distinct_names(runs)
+    several = len(runs) > 1
     views = [
-        _view(run, name, drawn, f"{name}-" if len(runs) > 1 else "", BUDGET // len(runs))
+        _view(run, name, Figures(figures_directory(path), f"{name}-" if several else ""), BUDGET // len(runs))
         for run, name in zip(runs, names, strict=True)
     ]
-    several = len(views) > 1
     return write_page(
         path,
         "run.html",
@@ -74,15 +73,14 @@ def _distinct_names(runs: Sequence[Material]) -> list[str]:
     return names
 
 
-def _view(run: Material, name: str, drawn: Figures, prefix: str, budget: int) -> dict[str, Any]:
-    """All that the template speaks of; ``prefix`` keeps the ids and figures of several runs apart."""
+def _view(run: Material, name: str, drawn: Figures, budget: int) -> dict[str, Any]:
+    """All that the template speaks of; the prefix of the figures is also that of the page's ids."""
     spec = run.saved["recipe"]["competition"]
     view: dict[str, Any] = {
         "name": name,
-        "prefix": prefix,
+        "prefix": drawn.prefix,
         "title": run.title,
         "competition": spec,
-        "warnings": run.warnings,
         "notes": run.notes,
         "saved": run.saved,
         "status": run.metrics.get("status", "unfinished"),
@@ -92,25 +90,24 @@ def _view(run: Material, name: str, drawn: Figures, prefix: str, budget: int) ->
         "lead_score": tables.lead_score(run),
         "extremes": tables.extreme_classes(run),
         "folds": tables.fold_scores(run),
-        "best_epochs": tables.best_epochs(run.courses),
+        "best_epochs": tables.best_epochs(run),
         "effort": tables.effort(run),
         "recipe": tables.recipe_rows(run),
         "usual_name": run.usual_name,
         "context": tables.context_rows(run),
-        "curves": _curves(run, drawn, prefix),
+        "curves": _curves(run, drawn),
         "is_watched": any(course.is_watched for course in run.courses),
-        "has_broken_epochs": any(course.broken_epochs for course in run.courses),
+        "has_broken_epochs": any(len(course.broken_epochs) for course in run.courses),
         "files": measure_files(run.path, run.run.onnx_files(), None if run.images is None else run.images.pixels),
         "architecture": None,
-        **_answers(run, drawn, prefix, budget),
+        **_answers(run, drawn, budget),
     }
-    return {**view, "sections": [(prefix + key, title) for key, title in _TITLES.items() if view[key]]}
+    return {**view, "sections": [(drawn.prefix + key, title) for key, title in _TITLES.items() if view[key]]}
 
 
-def _curves(run: Material, drawn: Figures, prefix: str) -> list[tuple[str, Any]]:
+def _curves(run: Material, drawn: Figures) -> list[tuple[str, Any]]:
     """Captions and figures."""
-    courses = [course for course in run.courses if course.epochs]
-    if not courses:
+    if not (courses := run.courses):
         return []
     metric = run.saved["recipe"]["metric"]
     along = "Loss against accuracy: a point an epoch, from the ring to the dot."
@@ -122,14 +119,13 @@ def _curves(run: Material, drawn: Figures, prefix: str) -> list[tuple[str, Any]]
     ]
     if metric not in ("accuracy", "log_loss") and any(course.is_watched for course in courses):
         found.insert(1, ("score", f"The competition's metric, {metric}.", curves.draw_score, (metric,)))
-    return [(caption, drawn.add(prefix + name, caption, draw, courses, *more)) for name, caption, draw, more in found]
+    return [(caption, drawn.add(name, caption, draw, courses, *more)) for name, caption, draw, more in found]
 
 
-def _answers(run: Material, drawn: Figures, prefix: str, budget: int) -> dict[str, Any]:
+def _answers(run: Material, drawn: Figures, budget: int) -> dict[str, Any]:
     """What can be said of rows whose labels are known: nothing, where there are none."""
-    if not run.has_numbered_answers:
+    if (part := run.answered_part) is None:
         return dict.fromkeys(("part", "confusion", "pairs", "probabilities", "per_class", "gallery", "suspects"))
-    part = str(run.answered_part)
     answered, titles = run.answered[part], run.class_titles
     pictures = Pictures(run.images)
     suspects = [item_of(answered, one.row, one.suggestion, pictures) for one in run.suspects[:SHOWN_SUSPECTS]]
@@ -138,9 +134,9 @@ def _answers(run: Material, drawn: Figures, prefix: str, budget: int) -> dict[st
     evaluation = run.evaluations.get(part)
     return {
         "part": {"title": PART_TITLES[part], "rows": len(answered), "models": answered.models},
-        "confusion": _confusion(counts, titles, drawn, prefix),
+        "confusion": _confusion(counts, titles, drawn),
         "pairs": _pairs(counts, {(item.label, item.other) for item in gallery.items}),
-        "probabilities": _probabilities(answered.probabilities, answered.labels, titles, drawn, prefix),
+        "probabilities": _probabilities(answered.probabilities, answered.labels, titles, drawn),
         "per_class": tables.class_rows(evaluation) if evaluation else None,
         "gallery": gallery,
         "suspects": {"items": suspects, "total": len(run.suspects), "is_out_of_fold": part == "out_of_fold"},
@@ -148,12 +144,12 @@ def _answers(run: Material, drawn: Figures, prefix: str, budget: int) -> dict[st
     }
 
 
-def _confusion(counts: np.ndarray, titles: list[str], drawn: Figures, prefix: str) -> list[tuple[str, Any]]:
+def _confusion(counts: np.ndarray, titles: list[str], drawn: Figures) -> list[tuple[str, Any]]:
     order = confusion.confused_together(counts)
     found = [("counts", "Rows, as counts.", False), ("shares", "Per cent of each true class.", True)]
     draw = confusion.draw_confusion
     return [
-        (caption, drawn.add(f"{prefix}confusion-{name}", caption, draw, counts, titles, order, shares=shares))
+        (caption, drawn.add(f"confusion-{name}", caption, draw, counts, titles, order, shares=shares))
         for name, caption, shares in found
     ]
 
@@ -164,22 +160,20 @@ def _pairs(counts: np.ndarray, pictured: set[tuple[int, int]]) -> dict[str, Any]
     return {"shown": shown, "total": len(pairs)}
 
 
-def _probabilities(
-    values: np.ndarray, labels: np.ndarray, titles: list[str], drawn: Figures, prefix: str
-) -> list[tuple[str, Any]]:
+def _probabilities(values: np.ndarray, labels: np.ndarray, titles: list[str], drawn: Figures) -> list[tuple[str, Any]]:
     """ROC and precision-recall need rows of two classes; the reliability diagram does not."""
     found = []
     if roc := probabilities.roc_curves(values, labels):
         caption = "ROC: each class against the rest."
-        found.append((caption, drawn.add(f"{prefix}roc", caption, probabilities.draw_roc, roc, titles)))
+        found.append((caption, drawn.add("roc", caption, probabilities.draw_roc, roc, titles)))
         caption = "Precision against recall: each class against the rest."
         precise = probabilities.precision_recall_curves(values, labels)
         draw = probabilities.draw_precision_recall
-        found.append((caption, drawn.add(f"{prefix}precision-recall", caption, draw, precise, titles)))
+        found.append((caption, drawn.add("precision-recall", caption, draw, precise, titles)))
     reliable = probabilities.reliability(values, labels)
     caption = (
         "Reliability: how often predictions of each confidence are right. "
         f"Expected calibration error {reliable.error:.4f}, in {probabilities.BINS} bins."
     )
-    found.append((caption, drawn.add(f"{prefix}reliability", caption, probabilities.draw_reliability, reliable)))
+    found.append((caption, drawn.add("reliability", caption, probabilities.draw_reliability, reliable)))
     return found

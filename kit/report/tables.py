@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
-from kit.report.curves import Course
 from kit.report.material import PART_TITLES, Material
+from kit.report.pages import percent
 from kit.scoring.evaluation import Evaluation, figure_title, show_figure
 from kit.scoring.metrics import make_metric
 
@@ -74,15 +73,17 @@ def fold_scores(run: Material) -> dict[str, Any]:
         return {}
 
 
-def best_epochs(courses: tuple[Course, ...]) -> list[dict[str, Any]]:
-    """The best epoch of each model by what was watched, of those that were watched."""
+def best_epochs(run: Material) -> list[dict[str, Any]]:
+    """The best epoch of each model that was watched, with its figures as words."""
+    names = [course.name for course in run.courses]
     rows = []
-    for course in courses:
-        for epoch in course.epochs:
-            if epoch.epoch == course.best:
-                shares = {name: _share(getattr(epoch, name)) for name in ("accuracy", "validation_accuracy")}
-                losses = {name: _number(getattr(epoch, name)) for name in ("loss", "validation_loss")}
-                rows.append({"name": course.name, "epoch": epoch.epoch, **shares, **losses})
+    for best in run.best_epochs:
+        shares = {name: percent(best[name]) for name in ("accuracy", "validation_accuracy")}
+        losses = {name: _number(best[name]) for name in ("loss", "validation_loss")}
+        name = names[0] if len(names) == 1 else f"fold-{best['fold']}"
+        rows.append(
+            {"name": name, "epoch": best["epoch"], "epochs": best["epochs"], "by": best["by"], **shares, **losses}
+        )
     return rows
 
 
@@ -124,9 +125,5 @@ def context_rows(run: Material) -> list[tuple[str, Any]]:
     return [*rows, ("recipe hash", saved["recipe_hash"])]
 
 
-def _share(value: float) -> str:
-    return f"{100 * value:.2f} %" if math.isfinite(value) else "–"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}" if math.isfinite(value) else "–"
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -104,11 +104,6 @@ class FoldDirectory:
             # Before there was a choice of metrics, the score was the accuracy.
             return [Epoch(**{"validation_score": epoch.get("validation_accuracy"), **epoch}) for epoch in epochs]
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether an epoch of its training was written down."""
-        return (self.path / "history.csv").is_file()
-
     def write_architecture(self, architecture: Architecture) -> None:
         _write_json(self.path / "architecture.json", asdict(architecture))
 
@@ -249,10 +244,6 @@ class RunDirectory:
     def trained_folds(self) -> list[FoldDirectory]:
         """The folds that were scored, in their order."""
         return [fold for fold in self._folds() if (fold.path / "scores.json").is_file()]
-
-    def begun_folds(self) -> list[FoldDirectory]:
-        """The folds of which an epoch was written down, scored or not, in their order."""
-        return [fold for fold in self._folds() if fold.has_begun]
 
     def _folds(self) -> list[FoldDirectory]:
         numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
