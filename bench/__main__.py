@@ -13,7 +13,9 @@ import sys
 
 from kit.registry import unknown_name
 
-BENCHMARKS = ("startup", "reading", "pictures", "folds", "predict", "one_image", "million", "augmentation", "training")
+BENCHMARKS = (
+    "startup", "reading", "pictures", "folds", "predict", "one_image", "million", "augmentation", "training", "report",
+)  # fmt: skip
 LONG = ("checkpoints", "compression", "kills", "plain_keras", "repeats")
 
 
