@@ -19,13 +19,13 @@ from kit.version import __version__
 
 if TYPE_CHECKING:
     from competitions import open_competition
-    from kit.api import export, predict, train
+    from kit.api import evaluate, export, predict, train
     from kit.errors import KitError
 
-__all__ = ["KitError", "__version__", "export", "open_competition", "predict", "train"]
+__all__ = ["KitError", "__version__", "evaluate", "export", "open_competition", "predict", "train"]
 
 _HOME = {"KitError": "kit.errors", "open_competition": "competitions"} | dict.fromkeys(
-    ("export", "predict", "train"), "kit.api"
+    ("evaluate", "export", "predict", "train"), "kit.api"
 )
 
 

@@ -21,8 +21,19 @@ ROOMS = [
     "teaching",
     "planning",
 ]
-ROOMS += ["variants", "exporting", "members", "blending", "predicting", "submitting", "doctor", "data_tools"]
-ROOMS += ["reporting", "api"]
+ROOMS += [
+    "variants",
+    "exporting",
+    "members",
+    "evaluating",
+    "blending",
+    "predicting",
+    "submitting",
+    "doctor",
+    "data_tools",
+    "reporting",
+    "api",
+]
 HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib"}
 HEAVY |= {"onnx", "onnxruntime", "tf_keras", "tensorflow_model_optimization"}
 MODULES = sorted((ROOT / "kit").rglob("*.py"))

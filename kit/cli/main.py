@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from kit.cli import blend, data, doctor, export, listings, lr_find, predict, recipes, report, submit, train
+from kit.cli import blend, data, doctor, evaluate, export, listings, lr_find, predict, recipes, report, submit, train
 from kit.errors import Interrupted, KitError
 from kit.version import __version__
 
@@ -45,6 +45,7 @@ app.command("train", cls=train.TrainCommand)(train.train)
 app.command("lr-find")(lr_find.lr_find)
 app.command("export")(export.export)
 app.command("predict", cls=predict.PredictCommand)(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
 app.command("blend")(blend.blend)
 app.command("submit")(submit.submit)
 app.command("report")(report.report)

@@ -16,6 +16,7 @@ and, in the run itself or, with several folds, in fold-0, fold-1, ...:
     carried.json        with --weights: which layers began with earlier weights, and why the others did not
     seen.npz            keys of the images that had a part in the weights, for who carries them on
     predictions.npz     ids, labels, probabilities of the validation and test rows
+    training_answers.npz    rows, labels, probabilities of rows that the model was trained on; hash of the weights
     scores.json
     model.onnx          or snapshot-1.onnx, ...; other forms of it: model.int8.onnx, model.pruned.onnx, ...
     exports.json        how far each of its model files is from the trained model
@@ -42,7 +43,7 @@ import numpy as np
 
 from kit.data.folds import SPLIT_VERSION, Fold
 from kit.errors import RunError
-from kit.files import replacing
+from kit.files import file_hash, replacing
 from kit.models.build import Architecture
 from kit.training.events import Epoch
 
@@ -104,6 +105,24 @@ class FoldDirectory:
             # Before there was a choice of metrics, the score was the accuracy.
             return [Epoch(**{"validation_score": epoch.get("validation_accuracy"), **epoch}) for epoch in epochs]
 
+    def read_curves(self) -> dict[str, np.ndarray]:
+        """The history by its columns, as far as there are any: name -> float64 (epochs,), not a number where one lacks.
+
+        For who looks at a training, whichever version made it; :meth:`read_history` is for who goes on by it.
+
+        Raises:
+            RunError: there is no row to read.
+        """
+        with _reading(self.path / "history.csv") as path, path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+            names = [field.name for field in fields(Epoch)]
+            curves = {name: np.array([_number(row.get(name)) for row in rows]) for name in names if name in rows[0]}
+            if "epoch" not in curves:
+                raise ValueError("it has no column epoch")
+            if "validation_accuracy" in curves:  # before there was a choice of metrics, the score was the accuracy
+                curves.setdefault("validation_score", curves["validation_accuracy"])
+            return curves
+
     def write_architecture(self, architecture: Architecture) -> None:
         _write_json(self.path / "architecture.json", asdict(architecture))
 
@@ -119,6 +138,36 @@ class FoldDirectory:
 
     def read_predictions(self) -> dict[str, np.ndarray]:
         return _read_arrays(self.path / "predictions.npz")
+
+    @property
+    def weights_hashes(self) -> dict[str, str]:
+        """SHA-256 of each of the kept weights.
+
+        Raises:
+            RunError: scores or weights are missing.
+        """
+        known = self.read_scores().get("weights_sha256")
+        if isinstance(known, dict):
+            return known
+        hashes = {}
+        for which in self.model_files:  # before the scores had them
+            with _reading(self.weights_file(which)) as path:
+                hashes[which] = file_hash(path)
+        return hashes
+
+    def write_training_answers(self, arrays: dict[str, np.ndarray]) -> None:
+        """Keys ``rows``, ``labels``, ``probabilities``, of rows that the model was trained on."""
+        of = np.array(json.dumps(self.weights_hashes, sort_keys=True))
+        _write_arrays(self.path / "training_answers.npz", {**arrays, "weights": of})
+
+    def read_training_answers(self) -> dict[str, np.ndarray] | None:
+        """What :meth:`write_training_answers` wrote; None if it did not, or of other weights."""
+        try:
+            arrays = _read_arrays(self.path / "training_answers.npz")
+            is_of_these = str(arrays.pop("weights")) == json.dumps(self.weights_hashes, sort_keys=True)
+        except (RunError, KeyError):  # made anew
+            return None
+        return arrays if is_of_these and {"rows", "labels", "probabilities"} <= set(arrays) else None
 
     @property
     def carried_file(self) -> Path:
@@ -253,6 +302,11 @@ class RunDirectory:
         """Every model file that is there: those of the run as a whole first, then those of its folds."""
         return [path for fold in self._folds() for path in sorted(fold.path.glob("*.onnx"))]
 
+    def begun_folds(self) -> list[FoldDirectory]:
+        """The folds of which an epoch was trained, in their order, scored or not."""
+        numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
+        return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "history.csv").is_file()]
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run as its only writer. The lock goes with the process, so that none is left behind by a kill.
@@ -353,6 +407,13 @@ def open_run(run: RunDirectory | str | os.PathLike[str] | None, runs: Path) -> R
     if run is None:
         return newest_run(runs)
     return run if isinstance(run, RunDirectory) else RunDirectory.open(Path(run))
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")
 
 
 def _trailing_number(name: str, prefix: str) -> int:
