@@ -72,7 +72,21 @@ def main() -> None:
 def made_run(scratch: Path) -> Path:
     """A run of CIFAR-100's size, trained for a moment on made images, with made answers and epochs."""
     _write_images(scratch / "data")
-    command = [sys.executable, "-m", "kit", "train", "cifar100", "--model", "brief", "--epochs", "1", "--folds", "2", "--name", "made"]
+    command = [
+        sys.executable,
+        "-m",
+        "kit",
+        "train",
+        "cifar100",
+        "--model",
+        "brief",
+        "--epochs",
+        "1",
+        "--folds",
+        "2",
+        "--name",
+        "made",
+    ]
     environment = {**os.environ, "KIT_DATA": str(scratch / "data"), "KIT_CACHE": str(scratch / "cache")}
     command += ["--schedule", "constant", "--out", str(scratch / "runs")]
     subprocess.run(command, check=True, capture_output=True, env=environment)

@@ -93,7 +93,7 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str], order: np.ndarray, 
     inches = 2.0 + 0.42 * size if few else 2.6 + 0.135 * size
     figure = Figure(figsize=(max(inches, 4.0), max(inches, 4.0)), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(_colours(cells), interpolation="nearest", rasterized=True)
+    axes.imshow((255 * _colours(cells)).round().astype(np.uint8), interpolation="none")  # a pixel a cell, in SVG
     font = 8 if few else 6.5
     axes.set_xticks(range(size), titles, rotation=90, fontsize=font)
     axes.set_yticks(range(size), titles, fontsize=font)

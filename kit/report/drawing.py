@@ -67,16 +67,22 @@ class Figures:
             figure = draw(*arguments, **options)
             text = io.StringIO()
             figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+            figure.set_layout_engine("none")  # it has its layout by now, which takes as long as the drawing
             if self.directory:
-                self._write(name, figure)
+                with replacing(self.directory / f"{name}.svg") as scratch:
+                    scratch.write_text(_on_white(text.getvalue()), encoding="utf-8")
+                with replacing(self.directory / f"{name}.png") as scratch:
+                    figure.savefig(scratch, format="png", dpi=150)
         svg = text.getvalue()[text.getvalue().index("<svg") :]
         svg = _with_own_ids(svg.replace(INK, "currentColor"), name)
         return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
 
-    def _write(self, name: str, figure: Figure) -> None:
-        for suffix in (".png", ".svg"):
-            with replacing(self.directory / f"{name}{suffix}") as scratch:  # type: ignore[operator]
-                figure.savefig(scratch, format=suffix[1:], dpi=150, metadata={"Date": None} if suffix == ".svg" else {})
+
+def _on_white(svg: str) -> str:
+    """A figure that stands alone has paper of its own, whatever shows it."""
+    head, opening, rest = svg.partition("<svg")
+    attributes, close, content = rest.partition(">")
+    return f'{head}{opening}{attributes}{close}\n <rect width="100%" height="100%" fill="#ffffff"/>{content}'
 
 
 def _with_own_ids(svg: str, name: str) -> str:
