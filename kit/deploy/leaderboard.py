@@ -13,9 +13,10 @@ from kit.data.labelled_tables import whole_numbers
 from kit.data.sample import is_fraction
 from kit.deploy.validator import Expected, read_rows, validate_submission
 from kit.errors import SubmissionError
-from kit.scoring.metrics import Metric, make_metric
+from kit.scoring.bootstrap import intervals
+from kit.scoring.evaluation import measure_metric
+from kit.scoring.metrics import make_metric
 
-RESAMPLES = 1000
 PUBLIC_SHARE = 0.3
 _USAGES = ("public", "private", "ignored")
 _USAGE = "usage"  # the column by which Kaggle's own solution files say who is public
@@ -56,7 +57,7 @@ def score_submission(
     parts = {"public": part_of == "public", "private": part_of == "private", "all": part_of != "ignored"}
     scored = {part: rows for part, rows in parts.items() if len(set(labels[rows])) >= judge.fewest_classes}
     return {"metric": spec} | {
-        part: _score_with_interval(judge, probabilities[rows], labels[rows]) for part, rows in scored.items()
+        part: _score_with_interval(spec, probabilities[rows], labels[rows]) for part, rows in scored.items()
     }
 
 
@@ -145,13 +146,7 @@ def _fraction(name: str) -> float:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
-def _score_with_interval(metric: Metric, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    random = np.random.default_rng(0)
-    samples = []
-    for _ in range(RESAMPLES):
-        rows = random.integers(0, len(labels), len(labels))
-        if len(set(labels[rows])) >= metric.fewest_classes:
-            samples.append(metric.compute(probabilities[rows], labels[rows]))
-    low, high = np.percentile(samples, [2.5, 97.5])
-    figure = metric.compute(probabilities, labels)
-    return {"rows": len(labels), "score": figure, "interval": [float(low), float(high)]}
+def _score_with_interval(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    measure = measure_metric(metric, probabilities, labels)
+    figure = make_metric(metric).compute(probabilities, labels)
+    return {"rows": len(labels), "score": figure, "interval": list(intervals([measure], len(labels))[metric])}

@@ -128,11 +128,13 @@ class _LostPairs:
 
     def area(self, weights: np.ndarray) -> np.ndarray:
         """(rows, samples) -> (samples,), not a number where all rows are of the class, or none."""
-        mine = (self._of_class @ weights).astype(np.float64)
-        bins = (self._beside @ weights).astype(np.float64)
+        mine, bins = self._of_class @ weights, self._beside @ weights  # float32 counts up to 2^24 rows exactly
         equal, above = bins[0::2], bins[1::2]
-        reach = np.cumsum((equal + above)[::-1], axis=0)[::-1] - equal / 2  # of other rows, that beat a group's
-        lost, own = (mine * reach).sum(axis=0), mine.sum(axis=0)
+        above += equal
+        reach = np.cumsum(above[::-1], axis=0, out=above[::-1])[::-1]  # of other rows, those that beat a group's
+        reach -= equal / 2
+        lost = np.einsum("gs,gs->s", mine, reach, dtype=np.float64)
+        own = mine.sum(axis=0, dtype=np.float64)
         pairs = own * (len(weights) - own)
         return 1 - np.divide(lost, pairs, out=_nothing(lost), where=pairs > 0)
 
