@@ -7,6 +7,7 @@ runs/<competition>/<name>/
     out_of_fold.npz     with several folds: ids, labels, probabilities of every validated row
     calibration.json    the temperature that its model files have, if they were given one
     ensemble.onnx       all of its models as one file, if that was exported
+    layers.json         the layers of its models, once somebody asked for them
     log.txt
     lock                process id of who trains it now
 and, in the run itself or, with several folds, in fold-0, fold-1, ...:
@@ -306,6 +307,20 @@ class RunDirectory:
         """The folds of which an epoch was trained, in their order, scored or not."""
         numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
         return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "history.csv").is_file()]
+
+    def begun_folds(self) -> list[FoldDirectory]:
+        """The folds whose model was built, whatever came of it."""
+        numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
+        return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "architecture.json").is_file()]
+
+    def write_layers(self, layers: list[dict[str, Any]]) -> None:
+        """What its models are made of, which takes Keras to find out; the same in all folds."""
+        _write_json(self.path / "layers.json", {"layers": layers})
+
+    def read_layers(self) -> list[dict[str, Any]]:
+        values = _read_json(self.path / "layers.json")
+        with _reading(self.path / "layers.json"):
+            return list(values["layers"])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
