@@ -184,8 +184,18 @@ def _answered(run: RunDirectory, classes: int) -> dict[str, Answered]:
 
 
 def _suspects(answered: dict[str, Answered]) -> tuple[Suspect, ...]:
-    """Likely label errors among the rows that the page looks for mistakes in."""
-    return ()
+    """Likely label errors among the rows that the page looks for mistakes in, the surest first."""
+    from kit.report.material import Suspect, lead_part
+    from kit.scoring.label_errors import likely_label_errors
+
+    part = lead_part(answered)
+    if part is None:
+        return ()
+    rows = answered[part]
+    found = likely_label_errors(rows.probabilities, rows.labels)
+    likeliest = rows.probabilities[found].argmax(axis=1)
+    triples = zip(found.tolist(), rows.labels[found].tolist(), likeliest.tolist(), strict=True)
+    return tuple(Suspect(*triple) for triple in triples)
 
 
 def _usual_recipe(saved: dict[str, Any], competition: Competition | None) -> tuple[str, dict[str, Any]]:

@@ -69,7 +69,7 @@ def layers_of(run: RunDirectory) -> list[Layer]:
     """
     with suppress(RunError, TypeError, AttributeError):  # there are none yet, or those of another version
         return [_from_saved(row) for row in run.read_layers()]
-    folds = run.begun_folds()
+    folds = run.built_folds()
     if not folds:
         raise RunError(f"{run.path} has no model: its training was cut off before the first one was built")
     layers = _build(folds[0])

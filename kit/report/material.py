@@ -63,8 +63,7 @@ class Material:
 
     @property
     def answered_part(self) -> str | None:
-        """Rows that had no part in the weights, those of which there are most: out of fold, validation or test."""
-        return next((part for part in ("out_of_fold", "validation", "test") if part in self.answered), None)
+        return lead_part(self.answered)
 
     @property
     def class_titles(self) -> list[str]:
@@ -73,3 +72,8 @@ class Material:
         return [
             name if name == value else f"{value} {name}" for name, value in zip(self.class_names, values, strict=True)
         ]
+
+
+def lead_part(parts: Mapping[str, Any]) -> str | None:
+    """The part that a run is judged by: rows that had no part in its weights, rather out of fold than of the test."""
+    return next((part for part in ("out_of_fold", "validation", "test") if part in parts), None)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kit.report import confusion, curves, probabilities, tables
+from kit.report.architecture import architecture
 from kit.report.drawing import Figures
 from kit.report.exported import BATCH, measure_files
 from kit.report.material import PART_TITLES, Material
@@ -99,7 +100,7 @@ def _view(run: Material, name: str, drawn: Figures, budget: int) -> dict[str, An
         "is_watched": any(course.is_watched for course in run.courses),
         "has_broken_epochs": any(len(course.broken_epochs) for course in run.courses),
         "files": measure_files(run.path, run.run.onnx_files(), None if run.images is None else run.images.pixels),
-        "architecture": None,
+        "architecture": architecture(run.run, drawn),
         **_answers(run, drawn, budget),
     }
     return {**view, "sections": [(drawn.prefix + key, title) for key, title in _TITLES.items() if view[key]]}

@@ -305,13 +305,11 @@ class RunDirectory:
 
     def begun_folds(self) -> list[FoldDirectory]:
         """The folds of which an epoch was trained, in their order, scored or not."""
-        numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
-        return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "history.csv").is_file()]
+        return [fold for fold in self._folds() if (fold.path / "history.csv").is_file()]
 
-    def begun_folds(self) -> list[FoldDirectory]:
+    def built_folds(self) -> list[FoldDirectory]:
         """The folds whose model was built, whatever came of it."""
-        numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
-        return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "architecture.json").is_file()]
+        return [fold for fold in self._folds() if (fold.path / "architecture.json").is_file()]
 
     def write_layers(self, layers: list[dict[str, Any]]) -> None:
         """What its models are made of, which takes Keras to find out; the same in all folds."""
