@@ -66,6 +66,16 @@ def report_each(named: Sequence[StrPath], out: StrPath | None = None, *, runs: S
     return [report(run) for run in opened]
 
 
+def takes_keras(named: Sequence[StrPath], *, runs: StrPath = "runs") -> bool:
+    """Whether models have to be built for the pages of runs: once each, then their layers are known."""
+    for run in [open_run(one, Path(runs)) for one in (named or [None])]:
+        try:
+            run.read_layers()
+        except RunError:
+            return True
+    return False
+
+
 def gather(run: RunDirectory) -> Material:
     """All that a page says of a run.
 
@@ -114,7 +124,9 @@ def _metrics(run: RunDirectory, notes: list[str]) -> dict[str, Any]:
         return {}
     missing = [name for name in ("status", "metric", "seconds", "trainable_parameters") if name not in metrics]
     if missing:
-        notes.append(f"metrics.json does not tell {', '.join(missing)}: it is damaged, or of another version of kit")
+        notes.append(
+            f"the summary, metrics.json, does not tell {', '.join(missing)}: it is damaged, or of another version of kit"
+        )
     return metrics
 
 
@@ -128,8 +140,8 @@ def _data(saved: dict[str, Any], notes: list[str]) -> tuple[Competition | None, 
         )
     try:
         competition = saved_competition(saved)
-    except KitError:  # the evaluation tells why
-        notes.append("there are no pictures, as the competition's files are gone")
+    except KitError as error:
+        notes.append(f"there are no pictures: {error}")
         return None, None
     try:
         return competition, training_images(saved, competition)
