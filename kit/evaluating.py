@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kit.data.images import Competition, Images, LabelValue, Superclasses
+from kit.data.progress import tell_progress
 from kit.errors import KitError, RecipeError
 from kit.members import open_members
 from kit.opening import StrPath, open_for_model, saved_competition, training_images
@@ -278,13 +279,13 @@ def _answer(fold: FoldDirectory, rows: np.ndarray, images: Images, notes: list[s
     models = [load_model(path) for path in fold.model_files.values()]
     check_models(models, images.pixels.shape[1:])
     size = batch_size_by_rule(images.pixels.shape[1:])
-    parts = [
-        np.mean(
-            [tempered(model.probabilities(images.pixels[some]), 1 / model.card.temperature) for model in models], axis=0
-        )
-        for some in (rows[start : start + size] for start in range(0, len(rows), size))
-    ]
-    probabilities = np.concatenate(parts) if parts else np.empty((0, len(models[0].card.label_values)), np.float32)
+    parts = [np.empty((0, len(models[0].card.label_values)), np.float32)]
+    for start in range(0, len(rows), size):
+        pixels = np.ascontiguousarray(images.pixels[rows[start : start + size]])
+        each = [tempered(model.probabilities(pixels), 1 / model.card.temperature) for model in models]
+        parts.append(np.mean(each, axis=0))
+        tell_progress(f"training rows of {fold.path}", min(start + size, len(rows)), len(rows))
+    probabilities = np.concatenate(parts)
     labels: np.ndarray = images.labels[rows]  # type: ignore[index]
     try:
         fold.write_training_answers({"rows": rows, "labels": labels, "probabilities": probabilities})

@@ -11,7 +11,7 @@ import pytest
 import kit
 import kit.evaluating
 from kit import KitError, evaluate
-from kit.data.images import Competition
+from kit.data.images import Competition, Superclasses
 from kit.training.runs import RunDirectory
 from tests.conftest import striped_images
 
@@ -130,6 +130,17 @@ def test_folds_and_a_missing_export(tiny: Competition, monkeypatch: pytest.Monke
     told = found.to_dict()
     assert json.loads(json.dumps(told))["parts"]["out_of_fold"]["classes"][1]["label"] == 3
     assert told["parts"]["out_of_fold"]["best_class"] in (42, 3, 7)
+
+
+def test_superclasses(tiny: Competition) -> None:
+    object.__setattr__(tiny, "superclasses", Superclasses(("stripes", "none"), (0, 0, 1)))
+    run = kit.train("tiny", epochs=1)
+    found = evaluate(run, training_rows=10)
+    assert all("superclass_accuracy" in part.scores for part in found.parts.values())
+    arrays = run.trained_folds()[0].read_predictions()
+    is_none = arrays["test_probabilities"][:, 2] > 0.5
+    right = (is_none == (arrays["test_labels"] == 2)).mean()
+    assert found.parts["test"].scores["superclass_accuracy"].value == pytest.approx(right)
 
 
 def test_images_that_are_gone_take_the_training_rows_with_them(tiny: Competition) -> None:

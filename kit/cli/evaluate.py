@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from kit.cli.format import percent, print_json, print_table
 from kit.cli.options import DEFAULT_RUNS, Json, Runs
+from kit.cli.progress import reading_shown
 from kit.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ def evaluate(
     """How good a run is: every usual figure, with its 95 % interval, on training, held-out and test rows."""
     from kit import evaluating  # not through kit.api, which imports more than is needed here
 
-    found = evaluating.evaluate(run, runs=runs, training_rows=_rows(training_rows))
+    with reading_shown(sys.stderr):
+        found = evaluating.evaluate(run, runs=runs, training_rows=_rows(training_rows))
     if as_json:
         return print_json(found.to_dict())
     typer.echo(f"{found.run}  {found.competition}\n")

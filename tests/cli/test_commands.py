@@ -170,6 +170,8 @@ BAD_COMMANDS = [
     (["predict"], "there is no finished run in runs"),
     (["predict", "gone.onnx"], "there is no model file gone.onnx: expected an .onnx file or a run directory"),
     (["report"], "there is no finished run in runs"),
+    (["evaluate"], "there is no finished run in runs"),
+    (["evaluate", "--training-rows", "some"], "--training-rows is 'some', expected a whole number from 0 up, or all"),
     (["preview", "csv", "--augment", "flip", "--data", "empty"], "empty: there is none of train.csv, "),
     (["models", "custom_vg(l1=0.1)"], "unknown model 'custom_vg': did you mean 'custom_vgg'?"),
     (["runs", "digitz"], "unknown competition 'digitz': did you mean 'digits'? choose one of "),
@@ -385,6 +387,7 @@ LIGHT = [
     (["competitions"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["recipes", "cifar100"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["predict", "{runs}/digits/deeper-1"], {"keras", "tensorflow"}),
+    (["evaluate", "{runs}/digits/deeper-1"], {"keras", "tensorflow"}),
 ]
 
 

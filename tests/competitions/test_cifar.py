@@ -95,6 +95,11 @@ def test_fine_and_coarse_labels() -> None:
     fine = opened(layouts.cifar100_python, "cifar100", "python")
     coarse = open_competition("cifar100(labels='coarse')", Path("python"))
     assert len(coarse.class_names) == 20
+    assert coarse.superclasses is None
+    kinds = fine.superclasses
+    assert {name: kinds.names[kind] for name, kind in zip(FINE, kinds.of_class, strict=True)} == {
+        name: group for group, names in SUPERCLASSES.items() for name in names.split()
+    }
     for load in ("load_train", "load_test"):
         pairs = zip(getattr(fine, load)().labels, getattr(coarse, load)().labels, strict=True)
         assert all(FINE[label] in SUPERCLASSES[COARSE[group]].split() for label, group in pairs)

@@ -1,5 +1,6 @@
 """What every competition keeps, in every layout its files come in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from competitions import competition_names, describe_competition, find_competition, open_competition
 from kit.data.contract import broken_promises
 from kit.data.folds import make_split
+from kit.data.images import Superclasses
 from kit.deploy.submission import write_submission
 from kit.deploy.validator import expected_submission
 from kit.errors import RecipeError
@@ -59,6 +61,14 @@ def test_a_competition_describes_itself(name: str) -> None:
     assert described["about"]
     assert {"deeper", "brief"} <= set(described["recipes"])
     assert find_competition(name).__name__ == "competition"
+
+
+@pytest.mark.parametrize("of_class", [(0, 1, 0), (0, 1, 2, 0, 1, 0, 1, 0, 1, 0), (-1, *[0] * 9)])
+def test_superclasses_are_one_a_class(of_class: tuple[int, ...]) -> None:
+    digits = replace(open_competition("digits"), superclasses=Superclasses(("even", "odd"), (0, 1) * 5))
+    assert broken_promises(digits) == []
+    (line,) = broken_promises(replace(digits, superclasses=Superclasses(("even", "odd"), of_class)))
+    assert line == f"superclasses name {len(of_class)} indices for 10 classes, expected one of 0 to 1 for each"
 
 
 def test_an_unknown_one() -> None:
