@@ -125,7 +125,7 @@ def _metrics(run: RunDirectory, notes: list[str]) -> dict[str, Any]:
     missing = [name for name in ("status", "metric", "seconds", "trainable_parameters") if name not in metrics]
     if missing:
         notes.append(
-            f"the summary, metrics.json, does not tell {', '.join(missing)}: it is damaged, or of another version of kit"
+            f"the summary, metrics.json, does not tell {', '.join(missing)}: it is damaged, or of another version"
         )
     return metrics
 

@@ -93,7 +93,7 @@ def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
     def add(
         self: Figures, name: str, description: str, draw: Callable[..., object], *words: Any, **options: Any
     ) -> str:
-        draw(*of, **options)
+        draw(*words, **options)
         return Markup(f'<svg id="svg-{self.prefix}{name}"></svg>')
 
     monkeypatch.setattr(Figures, "add", add)

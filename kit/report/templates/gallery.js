@@ -51,7 +51,9 @@ for (const controls of document.querySelectorAll("[data-gallery]")) {
     more.hidden = found.length <= limit;
     output.textContent = `${Math.min(limit, found.length)} of ${found.length} shown`;
   }
-  controls.addEventListener("input", () => { limit = AT_ONCE; update(); });
+  for (const control of Object.values(by)) {
+    control.addEventListener(control.tagName === "SELECT" ? "change" : "input", () => { limit = AT_ONCE; update(); });
+  }
   controls.querySelector("[data-clear]").addEventListener("click", () => {
     for (const name of ["true", "predicted", "kind", "id"]) by[name].value = "";
     limit = AT_ONCE;
