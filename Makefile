@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq -o Acquire::Retries=0 -o Acquire::http::Timeout=20
 
 .PHONY: demo install format check browser test test-slow bench clean
 
@@ -31,10 +32,10 @@ check: $(INSTALLED)
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
 browser:  ## what the tests of pages look at them with: Debian's, where it can be had; without one they are skipped
-	@if ! command -v chromium google-chrome chromium-browser >/dev/null || ! command -v chromedriver >/dev/null; then \
+	@if ! { command -v chromium || command -v google-chrome; } >/dev/null || ! command -v chromedriver >/dev/null; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    (apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium chromium-driver) \
-	      >/dev/null 2>&1 || echo "no chromium could be installed: the tests in a browser are skipped"; \
+	    { $(APT) update && $(APT) install --yes --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1 \
+	      || echo "no chromium could be installed: the tests in a browser are skipped"; \
 	  else echo "no chromium and chromedriver here: the tests in a browser are skipped"; fi; fi
 
 test: check browser

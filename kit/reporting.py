@@ -40,8 +40,8 @@ def report(run: Runs | None = None, out: StrPath | None = None, *, runs: StrPath
     from kit.report.page import write_report
     from kit.report.pages import check_page
 
-    several = isinstance(run, Sequence) and not isinstance(run, str)
-    opened = [open_run(one, Path(runs)) for one in (run if several else [run])]  # type: ignore[union-attr,list-item]
+    named = list(run) if isinstance(run, Sequence) and not isinstance(run, str) else [run]
+    opened = [open_run(one, Path(runs)) for one in named]
     if out is None and len(opened) != 1:
         raise RunError(f"{len(opened)} runs and no page for all of them: expected --out with its name")
     path = Path(out) if out is not None else opened[0].path / PAGE
@@ -68,7 +68,7 @@ def report_each(named: Sequence[StrPath], out: StrPath | None = None, *, runs: S
 
 def takes_keras(named: Sequence[StrPath], *, runs: StrPath = "runs") -> bool:
     """Whether models have to be built for the pages of runs: once each, then their layers are known."""
-    for run in [open_run(one, Path(runs)) for one in (named or [None])]:
+    for run in [open_run(one, Path(runs)) for one in named] or [open_run(None, Path(runs))]:
         try:
             run.read_layers()
         except RunError:

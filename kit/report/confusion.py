@@ -84,15 +84,11 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str], order: np.ndarray, 
         names: of the classes, in the order of their indices.
         order: in which they stand.
     """
-    from matplotlib.figure import Figure
-
     size = len(names)
     few = size <= NUMBERS_WITHIN
     cells = (row_shares(counts) if shares else counts.astype(float))[np.ix_(order, order)]
     titles = [shortened(names[i], 22 if few else 26) for i in order]
-    inches = 2.0 + 0.42 * size if few else 2.6 + 0.135 * size
-    figure = Figure(figsize=(max(inches, 4.0), max(inches, 4.0)), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _small(size) if few else _large(size, max(map(len, titles)))
     axes.imshow((255 * _colours(cells)).round().astype(np.uint8), interpolation="none")  # a pixel a cell, in SVG
     font = 8 if few else 6.5
     axes.set_xticks(range(size), titles, rotation=90, fontsize=font)
@@ -105,6 +101,25 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str], order: np.ndarray, 
     if few:
         _numbers(axes, cells, shares)
     return figure
+
+
+def _small(size: int) -> tuple[Figure, Any]:
+    from matplotlib.figure import Figure
+
+    inches = max(2.0 + 0.42 * size, 4.0)
+    figure = Figure(figsize=(inches, inches), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _large(size: int, letters: int) -> tuple[Figure, Any]:
+    """With margins as wide as the names: to have Matplotlib measure four hundred of them takes seconds."""
+    from matplotlib.figure import Figure
+
+    names, title, matrix = 0.1 + 0.062 * letters, 0.3, 0.135 * size  # inches
+    inches = title + 2 * names + matrix
+    figure = Figure(figsize=(inches, inches))
+    low = (title + names) / inches
+    return figure, figure.add_axes((low, low, matrix / inches, matrix / inches))
 
 
 def shortened(name: str, length: int) -> str:
@@ -136,7 +151,7 @@ def _numbers(axes: Any, cells: np.ndarray, shares: bool) -> None:
         axes.text(column, row, text, ha="center", va="center", fontsize=font, color=colour)
 
 
-def _share(value: float) -> str:
+def _share(value: Any) -> str:
     """In per cent, as short as a cell is narrow."""
     percent = 100 * value
     return "0" if percent == 0 else f"{percent:.1f}" if percent < 99.95 else "100"

@@ -12,7 +12,7 @@ from kit.deploy.comparison import Speed, brief_speed, gzip_size
 from kit.deploy.parity import Parity, read_parity
 from kit.errors import ModelFileError
 
-SECONDS = 2.0  # in which all speeds are measured
+SECONDS = 1.0  # in which all speeds are measured
 BATCH = 64  # images at once, or fewer
 GZIP_WITHIN = 40_000_000  # bytes in all: gzip takes a second for twenty million
 
