@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+APT := DEBIAN_FRONTEND=noninteractive timeout 300 apt-get -qq -o Acquire::Retries=0 -o Acquire::http::Timeout=20
 
-.PHONY: demo install format check test test-slow bench clean
+.PHONY: demo install format check browser test test-slow bench clean
 
 demo: $(INSTALLED)  ## train, export and predict on the embedded digits, and write a report
 	$(BIN)/kit train digits
@@ -30,7 +31,14 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
-test: check
+browser:  ## what the tests of pages look at them with: Debian's, where it can be had; without one they are skipped
+	@if ! { command -v chromium || command -v google-chrome; } >/dev/null || ! command -v chromedriver >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    { $(APT) update && $(APT) install --yes --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1 \
+	      || echo "no chromium could be installed: the tests in a browser are skipped"; \
+	  else echo "no chromium and chromedriver here: the tests in a browser are skipped"; fi; fi
+
+test: check browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal -m backend
 

@@ -14,17 +14,9 @@ import sys
 from kit.registry import unknown_name
 
 BENCHMARKS = (
-    "startup",
-    "leaderboard",
-    "reading",
-    "pictures",
-    "folds",
-    "predict",
-    "one_image",
-    "million",
-    "augmentation",
+    *("startup", "leaderboard", "reading", "pictures", "folds", "predict", "one_image", "million", "augmentation"),
+    *("training", "report"),
 )
-BENCHMARKS += ("training",)
 LONG = ("checkpoints", "compression", "kills", "plain_keras", "repeats")
 
 

@@ -18,11 +18,12 @@ from kit.evaluating import evaluate as evaluate
 from kit.exporting import compare as compare
 from kit.exporting import export as export
 from kit.exporting import export_ensemble as export_ensemble
-from kit.opening import StrPath, saved_competition, training_images
+from kit.opening import StrPath
 from kit.planning import Plan, plan_refit, plan_resumption
 from kit.planning import estimate as estimate
 from kit.planning import plan_training as plan
 from kit.predicting import predict as predict
+from kit.reporting import report as report
 from kit.training.events import Broadcast, Listener
 from kit.training.runs import RunDirectory, open_run
 
@@ -282,14 +283,3 @@ def find_learning_rate(
     if out is not None:
         write_lr_curve(found, Path(out), ready.recipe.learning_rate)
     return found
-
-
-def report(run: RunDirectory | StrPath | None = None, out: StrPath | None = None, *, runs: StrPath = "runs") -> Path:
-    """Write a run as one self-contained HTML page, by default ``report.html`` in the run itself."""
-    from kit.report.page import write_report
-
-    run = open_run(run, Path(runs))
-    saved = run.read_recipe()
-    competition = saved_competition(saved)
-    images = training_images(saved, competition)
-    return write_report(run, competition, images, Path(out) if out else run.path / "report.html")

@@ -62,6 +62,7 @@ def export_ensemble(
         KitError: as for :func:`export`, or the run has one model only.
     """
     from kit.deploy.graphs import write_ensemble
+    from kit.deploy.parity import record_parity
 
     run = open_run(run, Path(runs))
     if sum(len(fold.model_files) for fold in run.trained_folds()) == 1:
@@ -71,7 +72,9 @@ def export_ensemble(
     suffix = files[0].name.removeprefix(files[0].name.partition(".")[0])  # .onnx, or .int8.onnx
     saved = run.read_recipe()
     images = training_images(saved, saved_competition(saved))
-    return [*models, write_ensemble(files, run.path / f"ensemble{suffix}", images.pixels)]
+    whole = write_ensemble(files, run.path / f"ensemble{suffix}", images.pixels)
+    record_parity(whole)
+    return [*models, whole]
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,7 @@ class TrainedRun:
         """
         from kit.deploy.export import ask, compared, describe, write_checked, writing_model
         from kit.deploy.graphs import set_temperature
+        from kit.deploy.parity import record_parity
         from kit.models.build import build_predictor
         from kit.training.weights import load_classifier
 
@@ -171,6 +172,7 @@ class TrainedRun:
             exported = compared(scratch, answers, path)
             if (temperature := self.run.read_temperature()) != 1:
                 set_temperature(scratch, temperature, keep_score=not self._metric.needs_probabilities)
+        record_parity(exported)
         return replace(exported, **figures, **_figures(before, after))
 
     def _shrink(

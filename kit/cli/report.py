@@ -10,13 +10,19 @@ import typer
 
 
 def report(
-    run: Annotated[Path | None, typer.Argument(help="A run; by default the newest finished run.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The HTML file; by default report.html in the run.")] = None,
+    run: Annotated[list[Path] | None, typer.Argument(help="Runs; by default the newest finished run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="One HTML file for all of them; by default report.html in each run.")
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
 ) -> None:
-    """Write one self-contained HTML page: recipe, scores, curves, confusion matrix, mistakes."""
-    from kit import api
+    """Write a self-contained HTML page: scores, curves, confusions, probabilities, mistakes, likely label errors."""
+    from kit.cli.quiet import import_keras_quietly
+    from kit.reporting import report_each, takes_keras
 
     # Where its directory cannot be written, Matplotlib takes a temporary one and warns of it at length.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    typer.echo(f"report  {api.report(run, out, runs=runs)}")
+    if takes_keras(run or [], runs=runs):
+        import_keras_quietly()
+    for path in report_each(run or [], out, runs=runs):
+        typer.echo(f"report  {path}")

@@ -44,10 +44,12 @@ class Figures:
 
     Args:
         directory: for the PNG and SVG files, made with the first of them; None writes none.
+        prefix: of the figures' names, which keeps those of several runs on one page apart.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, prefix: str = "") -> None:
         self.directory = directory
+        self.prefix = prefix
 
     def add(self, name: str, description: str, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> Markup:
         """Draw a figure, and return the ``<svg>`` element that shows it within the page.
@@ -61,22 +63,29 @@ class Figures:
         import matplotlib
         from markupsafe import Markup, escape
 
+        name = self.prefix + name
         with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
             # Letters that Matplotlib's font lacks stay text in an SVG, where the reader's font has them.
             warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
             figure = draw(*arguments, **options)
             text = io.StringIO()
             figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+            figure.set_layout_engine("none")  # it has its layout by now, which takes as long as the drawing
             if self.directory:
-                self._write(name, figure)
+                with replacing(self.directory / f"{name}.svg") as scratch:
+                    scratch.write_text(_on_white(text.getvalue()), encoding="utf-8")
+                with replacing(self.directory / f"{name}.png") as scratch:
+                    figure.savefig(scratch, format="png", dpi=150)
         svg = text.getvalue()[text.getvalue().index("<svg") :]
         svg = _with_own_ids(svg.replace(INK, "currentColor"), name)
         return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
 
-    def _write(self, name: str, figure: Figure) -> None:
-        for suffix in (".png", ".svg"):
-            with replacing(self.directory / f"{name}{suffix}") as scratch:  # type: ignore[operator]
-                figure.savefig(scratch, format=suffix[1:], dpi=150, metadata={"Date": None} if suffix == ".svg" else {})
+
+def _on_white(svg: str) -> str:
+    """A figure that stands alone has paper of its own, whatever shows it."""
+    head, opening, rest = svg.partition("<svg")
+    attributes, close, content = rest.partition(">")
+    return f'{head}{opening}{attributes}{close}\n <rect width="100%" height="100%" fill="#ffffff"/>{content}'
 
 
 def _with_own_ids(svg: str, name: str) -> str:

@@ -7,6 +7,7 @@ runs/<competition>/<name>/
     out_of_fold.npz     with several folds: ids, labels, probabilities of every validated row
     calibration.json    the temperature that its model files have, if they were given one
     ensemble.onnx       all of its models as one file, if that was exported
+    layers.json         the layers of its models, once somebody asked for them
     log.txt
     lock                process id of who trains it now
 and, in the run itself or, with several folds, in fold-0, fold-1, ...:
@@ -19,6 +20,7 @@ and, in the run itself or, with several folds, in fold-0, fold-1, ...:
     training_answers.npz    rows, labels, probabilities of rows that the model was trained on; hash of the weights
     scores.json
     model.onnx          or snapshot-1.onnx, ...; other forms of it: model.int8.onnx, model.pruned.onnx, ...
+    exports.json        how far each of its model files is from the trained model
 """
 
 from __future__ import annotations
@@ -293,13 +295,32 @@ class RunDirectory:
 
     def trained_folds(self) -> list[FoldDirectory]:
         """The folds that were scored, in their order."""
+        return [fold for fold in self._folds() if (fold.path / "scores.json").is_file()]
+
+    def _folds(self) -> list[FoldDirectory]:
         numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
-        return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "scores.json").is_file()]
+        return [FoldDirectory(path) for path in [self.path, *numbered]]
+
+    def onnx_files(self) -> list[Path]:
+        """Every model file that is there: those of the run as a whole first, then those of its folds."""
+        return [path for fold in self._folds() for path in sorted(fold.path.glob("*.onnx"))]
 
     def begun_folds(self) -> list[FoldDirectory]:
         """The folds of which an epoch was trained, in their order, scored or not."""
-        numbered = sorted(self.path.glob("fold-*"), key=lambda path: _trailing_number(path.name, "fold"))
-        return [FoldDirectory(path) for path in [self.path, *numbered] if (path / "history.csv").is_file()]
+        return [fold for fold in self._folds() if (fold.path / "history.csv").is_file()]
+
+    def built_folds(self) -> list[FoldDirectory]:
+        """The folds whose model was built, whatever came of it."""
+        return [fold for fold in self._folds() if (fold.path / "architecture.json").is_file()]
+
+    def write_layers(self, layers: list[dict[str, Any]]) -> None:
+        """What its models are made of, which takes Keras to find out; the same in all folds."""
+        _write_json(self.path / "layers.json", {"layers": layers})
+
+    def read_layers(self) -> list[dict[str, Any]]:
+        values = _read_json(self.path / "layers.json")
+        with _reading(self.path / "layers.json"):
+            return list(values["layers"])
 
     @contextmanager
     def locked(self) -> Iterator[None]:
