@@ -21,7 +21,8 @@ ROOMS = [
     "teaching",
     "planning",
 ]
-ROOMS += ["variants", "exporting", "members", "blending", "predicting", "submitting", "doctor", "data_tools", "api"]
+ROOMS += ["variants", "exporting", "members", "blending", "predicting", "explaining", "submitting", "doctor"]
+ROOMS += ["data_tools", "api"]
 HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib"}
 HEAVY |= {"onnx", "onnxruntime", "tf_keras", "tensorflow_model_optimization"}
 MODULES = sorted((ROOT / "kit").rglob("*.py"))

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from kit.cli import blend, data, doctor, export, listings, lr_find, predict, recipes, report, submit, train
+from kit.cli import blend, data, doctor, explain, export, listings, lr_find, predict, recipes, report, submit, train
 from kit.errors import Interrupted, KitError
 from kit.version import __version__
 
@@ -48,6 +48,7 @@ app.command("predict", cls=predict.PredictCommand)(predict.predict)
 app.command("blend")(blend.blend)
 app.command("submit")(submit.submit)
 app.command("report")(report.report)
+app.command("explain")(explain.explain)
 app.command("score")(data.score)
 app.command("folds")(data.folds)
 app.command("preview")(data.preview)
