@@ -29,6 +29,7 @@ class Commands(GroupOnDemand):
         "blend": Place("kit.cli.blend", "blend"),
         "submit": Place("kit.cli.submit", "submit"),
         "report": Place("kit.cli.report", "report"),
+        "explain": Place("kit.cli.explain", "explain"),
         "compare": Place("kit.cli.compare", "compare"),
         "leaderboard": Place("kit.cli.leaderboard", "leaderboard"),
         "eda": Place("kit.cli.eda", "eda"),
