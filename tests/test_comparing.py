@@ -131,6 +131,14 @@ def test_an_older_run_is_completed_from_its_predictions(tmp_path: Path) -> None:
     assert (one.gap, one.best_class, one.worst_class_accuracy) == (two.gap, two.best_class, two.worst_class_accuracy)
 
 
+def test_paths_from_within_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        made_run(tmp_path, name)
+    monkeypatch.chdir(tmp_path / "digits" / "one")
+    runs = compare_runs(".", "../two").runs
+    assert {(run.name, run.outline.competition) for run in runs} == {("one", "digits"), ("two", "digits")}
+
+
 def test_what_is_not_compared(tmp_path: Path) -> None:
     one, two = made_run(tmp_path, "one"), made_run(tmp_path, "two")
     unfinished = made_run(tmp_path, "cut")

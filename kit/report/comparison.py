@@ -97,7 +97,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     write_page(
         path,
         "comparison.html",
-        title=f"{runs[0].saved['recipe']['competition'].partition('(')[0]}: {len(runs)} runs compared",
+        title=f"{runs[0].outline.competition}: {len(runs)} runs compared",
         sections=[*sections, ("confusion", "Confusion matrices")],
         names=names,
         table=table_of([run.outline for run in runs], names, comparison.places),

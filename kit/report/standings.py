@@ -82,7 +82,7 @@ def gap_extremes(rows: Sequence[RunOutline]) -> tuple[float | None, float | None
 
 def short_names(rows: Sequence[RunOutline]) -> list[str]:
     """The last part of each run's path, where it tells them apart; else the path."""
-    names = [Path(row.run).name for row in rows]
+    names = [Path(row.run).name or Path(row.run).resolve().name for row in rows]  # of ".", too
     return [name if names.count(name) == 1 else row.run for row, name in zip(rows, names, strict=True)]
 
 

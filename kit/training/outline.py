@@ -69,7 +69,7 @@ def outline(run: RunDirectory, submitted: dict[str, Any] | None = None) -> RunOu
         metric_named(read["metric"])
     except (RunError, RecipeError, LookupError, TypeError, AttributeError, ValueError):
         read = {}
-    return RunOutline(**known, **read) if _is_whole(read) else RunOutline(**known, status="damaged")
+    return RunOutline(**{**known, **read}) if _is_whole(read) else RunOutline(**known, status="damaged")
 
 
 def rank(row: RunOutline) -> tuple[Any, ...]:
@@ -107,6 +107,7 @@ def _read(run: RunDirectory) -> dict[str, Any]:
         metrics.get("class_accuracies"),
     )
     return {
+        "competition": recipe["competition"].partition("(")[0],  # a path within the directory does not say
         "model": recipe["model"],
         "task": f"{recipe['competition']} {saved['images']['hash']}",
         "selected": bool(validated["selected"]),
