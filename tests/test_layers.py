@@ -22,7 +22,7 @@ ROOMS = [
     "planning",
 ]
 ROOMS += ["variants", "exporting", "members", "blending", "predicting", "explaining", "submitting", "doctor"]
-ROOMS += ["data_tools", "api"]
+ROOMS += ["data_tools", "notebook", "api"]
 HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib"}
 HEAVY |= {"onnx", "onnxruntime", "tf_keras", "tensorflow_model_optimization"}
 MODULES = sorted((ROOT / "kit").rglob("*.py"))
