@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -157,10 +158,12 @@ def _small_curves(histories: Sequence[Sequence[Epoch]]) -> Figure:
 
     figure = Figure(figsize=(4.8, 1.9), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
+    # Folds may have no rows that are watched, and then no figures of them.
+    watched = any(math.isfinite(each.validation_loss) for history in histories for each in history)
     for number, history in enumerate(histories):
         epochs = [each.epoch for each in history]
         style: dict[str, Any] = {"linewidth": 1.2, "marker": "o" if len(history) == 1 else "", "markersize": 3}
-        names = ("training", "watched") if number == 0 else (None, None)
+        names = ("training", "watched" if watched else None) if number == 0 else (None, None)
         loss.plot(epochs, [each.loss for each in history], color=BLUE, label=names[0], **style)
         loss.plot(epochs, [each.validation_loss for each in history], color=ORANGE, label=names[1], **style)
         accuracy.plot(epochs, [100 * each.accuracy for each in history], color=BLUE, **style)

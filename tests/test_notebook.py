@@ -72,7 +72,7 @@ def test_a_finished_run(run: kit.Run) -> None:
     validation = metrics["validation"]
     assert f"accuracy {100 * validation['accuracy']:.2f} % ({100 * validation['accuracy_interval'][0]:.2f} to" in words
     assert "257,354 trainable parameters" in words
-    assert "recipe model deeper, epochs 3, batch_size" in words
+    assert "recipe model deeper(momentum=0.9), epochs 3, batch_size" in words
     assert "watched" in words  # the curves
     again = shown(run)[1]
     assert not set(first.ids) & set(again.ids)
@@ -130,6 +130,7 @@ def test_train_resume_and_refit_return_runs_that_show_themselves(tiny) -> None: 
     run = kit.train("tiny", folds=2, epochs=1)
     words, _ = shown(run)
     assert "out of fold" in words
+    assert "watched" not in words  # there are no such rows
     again = kit.api.refit(run)
     assert type(again) is kit.Run
     assert "complete" in shown(again)[0]
