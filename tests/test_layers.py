@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [
     *("version", "errors", "files", "registry", "data", "scoring", "models", "training", "deploy", "report"),
     *("opening", "teaching", "planning", "variants", "exporting", "members", "evaluating", "comparing", "blending"),
-    *("predicting", "submitting", "doctor", "data_tools", "explaining", "exploring", "reporting", "api"),
+    *("predicting", "explaining", "submitting", "doctor", "data_tools", "exploring", "reporting", "notebook", "api"),
 ]
 HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib"}
 HEAVY |= {"onnx", "onnxruntime", "tf_keras", "tensorflow_model_optimization"}

@@ -116,7 +116,7 @@ def _legend(figure: Any, top: float) -> None:
     axes = _axes(figure, GAP, top - 0.3, 2 * PICTURE + GAP, 0.12)
     colours = matplotlib.colormaps[COLOURS](np.linspace(0, 1, 256))[np.newaxis, :, :3]
     axes.imshow(colours, aspect="auto")
-    _write(figure, GAP, top - 0.42, "dark blue: says nothing for the class")
+    _write(figure, GAP, top - 0.42, "dark violet: says nothing for the class")
     _write(figure, 3 * GAP + 2 * PICTURE, top - 0.24, "yellow: speaks most for the class", va="center")
 
 
