@@ -171,9 +171,8 @@ def _opened(run: RunDirectory, saved: dict[str, Any]) -> Competition | None:
     with suppress(KitError):
         return saved_competition(saved)
     for fold in run.trained_folds():
-        for path in fold.model_files.values():
-            with suppress(KitError):
-                return open_for_model(load_model(path).card, None)
+        with suppress(KitError):
+            return open_for_model(load_model(next(iter(fold.model_files.values()))).card, None)
     return None
 
 

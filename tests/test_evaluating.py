@@ -218,6 +218,12 @@ def test_a_run_of_an_older_version(run: RunDirectory) -> None:
     assert list(found.parts) == ["training", "validation", "test"]
     assert found.metric == "accuracy"
     assert found.best_epochs[0].validation_score == found.best_epochs[0].validation_accuracy
+    (run.path / "scores.json").write_text("{}")
+    found = evaluate(run, training_rows=40)
+    assert list(found.parts) == ["validation", "test"]
+    (note,) = found.notes
+    assert note.startswith("training rows are not evaluated: ")
+    assert note.endswith("scores.json does not say which weights were kept; train the run anew")
 
 
 def test_what_else_is_said(run: RunDirectory) -> None:

@@ -55,7 +55,7 @@ def draws(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     random = np.random.default_rng(seed)
     at_once = max(1, _AT_ONCE // rows)
     for start in range(0, resamples, at_once):
-        samples = min(at_once, resamples - start)
-        drawn = random.integers(0, rows, (rows, samples), np.int32)
-        drawn = drawn.astype(np.int64) * samples + np.arange(samples)
-        yield np.bincount(drawn.ravel(), minlength=rows * samples).reshape(rows, samples).astype(np.float32)
+        counts = np.empty((min(at_once, resamples - start), rows), np.float32)
+        for sample in counts:
+            sample[:] = np.bincount(random.integers(0, rows, rows, np.int32), minlength=rows)
+        yield np.ascontiguousarray(counts.T)

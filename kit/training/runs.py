@@ -63,7 +63,9 @@ class FoldDirectory:
     @property
     def model_files(self) -> dict[str, Path]:
         """Where the model with each of the kept weights is exported to; the mean of their answers was scored."""
-        kept = self.read_scores()["kept"]
+        kept = self.read_scores().get("kept")
+        if not kept:
+            raise RunError(f"{self.path / 'scores.json'} does not say which weights were kept; train the run anew")
         if isinstance(kept, str):  # as it was before there were snapshots
             kept = [kept]
         return {which: self.path / ("model.onnx" if len(kept) == 1 else f"{which}.onnx") for which in kept}

@@ -54,7 +54,7 @@ def binned_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return error
 
 
-@pytest.mark.parametrize(("rows", "classes"), [(300, 7), (80, 2), (120, 3)])
+@pytest.mark.parametrize(("rows", "classes"), [(300, 7), (80, 2), (120, 3), (15, 7)])
 def test_values_are_scikit_learns_and_intervals_those_of_a_loop(rows: int, classes: int) -> None:
     probabilities, labels = answers(rows, classes)
     scores = evaluate_rows(probabilities, labels, metric="quadratic_kappa", resamples=60, seed=3).scores
@@ -117,6 +117,13 @@ def test_a_metric_of_somebody_elses_is_computed_on_the_rows_of_each_sample(monke
     score = evaluate_rows(probabilities, labels, metric="sum_of_first", resamples=40).scores["sum_of_first"]
     assert score.value == pytest.approx(probabilities[labels == 0, 0].sum())
     assert score.low < score.value < score.high
+
+
+def test_a_probability_at_the_end_of_a_bin_is_in_it() -> None:
+    """0.6 = 9/15 and 0.61 are in two bins: the error is the mean of |1 - 0.6| and |0 - 0.61|."""
+    probabilities = np.array([[0.6, 0.4], [0.61, 0.39]])
+    scores = evaluate_rows(probabilities, np.array([0, 1]), metric="accuracy", resamples=10).scores
+    assert scores["calibration_error"].value == pytest.approx((0.4 + 0.61) / 2)
 
 
 def test_superclasses_are_chosen_by_the_sum_of_their_classes() -> None:

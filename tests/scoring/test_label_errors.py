@@ -29,6 +29,16 @@ def test_by_hand() -> None:
     np.testing.assert_array_equal(likely_label_errors(np.stack([1 - second, second], axis=1), labels), [4])
 
 
+def test_both_signs_must_point_at_a_row() -> None:
+    """One row labelled 0 reaches what is usual for 1; another one, torn between 1 and 2, has even less of 0."""
+    apart, torn = [0.3, 0.7, 0.0], [0.25, 0.35, 0.4]
+    probabilities = np.array([[0.9, 0.05, 0.05]] * 4 + [apart, torn] + [[0.35, 0.65, 0]] * 4 + [[0, 0.1, 0.9]] * 4)
+    labels = np.repeat([0, 1, 2], [6, 4, 4])
+    assert likely_label_errors(probabilities, labels).tolist() == []
+    probabilities[5] = [0.4, 0.3, 0.3]
+    assert likely_label_errors(probabilities, labels).tolist() == [4]
+
+
 def test_labels_that_nothing_speaks_against_are_left_alone() -> None:
     labels = np.arange(30) % 3
     assert not len(likely_label_errors(np.eye(3)[labels] * 0.7 + 0.1, labels))
