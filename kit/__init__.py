@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from competitions import open_competition
     from kit.api import evaluate, export, predict, train
     from kit.errors import KitError
+    from kit.notebook import Run
 
-__all__ = ["KitError", "__version__", "evaluate", "export", "open_competition", "predict", "train"]
+__all__ = ["KitError", "Run", "__version__", "evaluate", "export", "open_competition", "predict", "train"]
 
-_HOME = {"KitError": "kit.errors", "open_competition": "competitions"} | dict.fromkeys(
+_HOME = {"KitError": "kit.errors", "Run": "kit.notebook", "open_competition": "competitions"} | dict.fromkeys(
     ("evaluate", "export", "predict", "train"), "kit.api"
 )
 

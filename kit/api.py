@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from kit.blending import blend as blend
 from kit.errors import Interrupted, KitError, RecipeError
 from kit.evaluating import evaluate as evaluate
+from kit.explaining import explain as explain
 from kit.exporting import compare as compare
 from kit.exporting import export as export
 from kit.exporting import export_ensemble as export_ensemble
+from kit.notebook import Run as Run
 from kit.opening import StrPath
 from kit.planning import Plan, plan_refit, plan_resumption
 from kit.planning import estimate as estimate
@@ -51,7 +53,7 @@ def train(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     tensorboard: bool = False,
     **changes: Any,
-) -> RunDirectory:
+) -> Run:
     """Train a model, score it on rows it has not seen, and export it.
 
     Args:
@@ -77,7 +79,7 @@ def train(
             ``learning_rate``, ``augment``, ``schedule``, ``split``, ``precision``, ``keep``, ``seed``.
 
     Returns:
-        The run; ``run.read_metrics()`` has its scores.
+        The run, which shows itself in a notebook; ``run.read_metrics()`` has its scores.
 
     Raises:
         KitError: something that the caller can mend; raised before any file is written where possible.
@@ -99,7 +101,7 @@ def train(
         image_size=image_size,
         **changes,
     )
-    run = RunDirectory.create(Path(out), ready.competition.name, model_name(ready.recipe.model), name)
+    run = Run.create(Path(out), ready.competition.name, model_name(ready.recipe.model), name)
     with _discarded_unless_begun(run):
         _write_plan(run, ready, ready.recipe.split, {"folds": ready.chosen, "seeds": ready.seeds})
         _train(run, ready, listener, time_limit, checkpoint_seconds, tensorboard, started)
@@ -114,7 +116,7 @@ def resume(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     tensorboard: bool = False,
     **changes: Any,
-) -> RunDirectory:
+) -> Run:
     """Go on with a run that was interrupted or killed, from its last checkpoint, to the same end.
 
     Args:
@@ -127,7 +129,7 @@ def resume(
     """
     started = time.monotonic()
     check_checkpoint_seconds(checkpoint_seconds)
-    run = open_run(run, Path("runs"))
+    run = Run(open_run(run, Path("runs")).path)
     _train(run, plan_resumption(run, changes), listener, time_limit, checkpoint_seconds, tensorboard, started)
     return run
 
@@ -141,7 +143,7 @@ def refit(
     time_limit: float | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     tensorboard: bool = False,
-) -> RunDirectory:
+) -> Run:
     """Train a cross-validated run's recipe on every row, for as many epochs as its folds have found.
 
     The new run has no honest score of its own, and says so; the folds' score is what can be said of its recipe.
@@ -158,7 +160,7 @@ def refit(
     started = time.monotonic()
     check_checkpoint_seconds(checkpoint_seconds)
     ready, origin = plan_refit(open_run(run, Path("runs")))
-    new = RunDirectory.create(Path(out), ready.competition.name, f"{model_name(ready.recipe.model)}-refit", name)
+    new = Run.create(Path(out), ready.competition.name, f"{model_name(ready.recipe.model)}-refit", name)
     with _discarded_unless_begun(new):
         _write_plan(new, ready, "every row", {"refit_of": origin})
         _train(new, ready, listener, time_limit, checkpoint_seconds, tensorboard, started)

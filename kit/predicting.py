@@ -93,7 +93,7 @@ def predict(
     _check_words(out, probabilities, top, batch_size, threads)
     members = _members(open_members(models, Path(runs)), mean, weights)
     _check_blend(members, weights, mean)
-    loaded = _load(members, tta, provider, threads)
+    loaded = load_models(members, tta, provider, threads)
     card = loaded[0][0].card
     check_likeliest(top or 1, len(card.label_values))
     source, expected = _what_to_predict(members[0], card, data, input, probabilities)
@@ -104,7 +104,7 @@ def predict(
     blended: dict[str, Any] = {}
     if calibrate:
         blended["temperatures"] = [asdict(calibrate_member(member)) for member in members]
-        loaded = _load(members, tta, provider, threads)
+        loaded = load_models(members, tta, provider, threads)
     ensemble = Ensemble(loaded, _weights(members, weights, mean, blended), mean, tta)
     size, found = _batch_size(ensemble, len(source.ids), batch_size)
     done = partial(
@@ -186,7 +186,9 @@ def _weights(
     return shares
 
 
-def _load(members: Sequence[Member], tta: str, provider: str, threads: int | None) -> tuple[tuple[Model, ...], ...]:
+def load_models(
+    members: Sequence[Member], tta: str = "none", provider: str = "auto", threads: int | None = None
+) -> tuple[tuple[Model, ...], ...]:
     """The models of each member, all of which belong together."""
     from kit.deploy.predict import check_models
     from kit.models.views import view_axes
@@ -220,15 +222,13 @@ def _what_to_predict(
     first: Member, card: ModelCard, data: StrPath | None, input: StrPath | None, probabilities: bool
 ) -> tuple[ImageSource, Expected]:
     """The images, and what a table of answers to them looks like."""
-    from kit.data.inputs import ImageSource, open_input
+    from kit.data.inputs import ImageSource
     from kit.deploy.validator import expected_probabilities, expected_submission
-    from kit.registry import parse_spec
 
     if input is not None:
         if data is not None:
             raise SubmissionError("--input and --data: name the images to predict, or the competition's files")
-        fit = str(parse_spec(card.competition)[0].kwargs.get("fit", "stretch"))
-        source = open_input(Path(input), card.input_shape, fit)
+        source = input_images(Path(input), card)
         header, sample = (card.id_column, card.target_column), None
     else:
         directory = Path(data) if data is not None else None
@@ -240,6 +240,19 @@ def _what_to_predict(
     if probabilities:
         return source, expected_probabilities(header[0], source.ids, card.label_values)
     return source, expected_submission(header, source.ids, card.label_values, sample)
+
+
+def input_images(path: Path, card: ModelCard) -> ImageSource:
+    """Images that are no competition's, brought to a model's size as those of its competition were.
+
+    Raises:
+        DataError: it is nothing that holds images, or damaged.
+    """
+    from kit.data.inputs import open_input
+    from kit.registry import parse_spec
+
+    fit = str(parse_spec(card.competition)[0].kwargs.get("fit", "stretch"))
+    return open_input(path, card.input_shape, fit)
 
 
 def _batch_size(ensemble: Ensemble, rows: int, chosen: int | None) -> tuple[int, str]:

@@ -24,7 +24,16 @@ from tests.conftest import striped_images
 
 
 def test_the_public_names() -> None:
-    assert kit.__all__ == ["KitError", "__version__", "evaluate", "export", "open_competition", "predict", "train"]
+    assert kit.__all__ == [
+        "KitError",
+        "Run",
+        "__version__",
+        "evaluate",
+        "export",
+        "open_competition",
+        "predict",
+        "train",
+    ]
     assert all(getattr(kit, name) is not None for name in kit.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         kit.nothing  # noqa: B018

@@ -28,10 +28,12 @@ ROOMS += [
     "evaluating",
     "blending",
     "predicting",
+    "explaining",
     "submitting",
     "doctor",
     "data_tools",
     "reporting",
+    "notebook",
     "api",
 ]
 HEAVY = {"tensorflow", "keras", "h5py", "jax", "torch", "pandas", "sklearn", "scipy", "matplotlib"}

@@ -12,7 +12,21 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from kit.cli import blend, data, doctor, evaluate, export, listings, lr_find, predict, recipes, report, submit, train
+from kit.cli import (
+    blend,
+    data,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    listings,
+    lr_find,
+    predict,
+    recipes,
+    report,
+    submit,
+    train,
+)
 from kit.errors import Interrupted, KitError
 from kit.version import __version__
 
@@ -49,6 +63,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("blend")(blend.blend)
 app.command("submit")(submit.submit)
 app.command("report")(report.report)
+app.command("explain")(explain.explain)
 app.command("score")(data.score)
 app.command("folds")(data.folds)
 app.command("preview")(data.preview)

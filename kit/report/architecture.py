@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import KitError, RunError
+from kit.models.graph import Place, places_of
 from kit.report.architecture_blocks import layered_blocks
 from kit.report.architecture_flow import flow
 from kit.report.architecture_steps import Layer, parts_of, shown_size
@@ -110,53 +111,19 @@ def _build(fold: FoldDirectory) -> list[Layer]:
 
 def model_layers(model: Any) -> list[Layer]:
     """The layers of a Keras model, and what stands for one in it, such as a sum; each after its inputs."""
-    found: dict[str, Layer] = {}
-    waiting = [model.output]
-    while waiting:
-        history = waiting[-1]._keras_history
-        operation = history.operation
-        # Not operation.output: a network that was built and then called has two places in two graphs.
-        node = operation._inbound_nodes[history.node_index]
-        missing = [each for each in node.input_tensors if each._keras_history.operation.name not in found]
-        if operation.name not in found and not missing:
-            inputs = tuple(dict.fromkeys(each._keras_history.operation.name for each in node.input_tensors))
-            found[operation.name] = _layer(operation, waiting[-1].shape[1:], inputs)
-        if missing:
-            waiting += reversed(missing)
-        else:
-            waiting.pop()
-    alone = _names_as_if_alone(found)
-    return [
-        replace(layer, name=alone[name], inputs=tuple(alone[each] for each in layer.inputs))
-        for name, layer in found.items()
-    ]
+    places = places_of(model)
+    return [_layer(place, tuple(places[each].name for each in place.inputs)) for place in places]
 
 
-def _names_as_if_alone(layers: dict[str, Layer]) -> dict[str, str]:
-    """Keras numbers the layers of a process through (conv2d_18): the names that they have in the first model of one."""
-    numbered: dict[str, list[tuple[int, str]]] = {}
-    for name, layer in layers.items():
-        stem, _, number = name.rpartition("_")
-        if not number.isdigit():
-            stem, number = name, "0"
-        if stem.replace("_", "") == layer.kind.lower():
-            numbered.setdefault(stem, []).append((int(number), name))
-    anew = {
-        name: f"{stem}_{place}" if place else stem
-        for stem, found in numbered.items()
-        for place, (_, name) in enumerate(sorted(found))
-    }
-    return {name: anew.get(name, name) for name in layers}
-
-
-def _layer(operation: Any, shape: Any, inputs: tuple[str, ...]) -> Layer:
+def _layer(place: Place, inputs: tuple[str, ...]) -> Layer:
+    operation = place.operation
     weights = getattr(operation, "weights", ())  # an operation such as a sum has none
     trained = getattr(operation, "trainable_weights", ())
     activation = getattr(operation, "activation", None)
     return Layer(
-        name=operation.name,
+        name=place.name,
         kind=type(operation).__name__,
-        shape=tuple(int(side) for side in shape),
+        shape=tuple(int(side) for side in place.output.shape[1:]),
         parameters=sum(_count(each) for each in weights),
         trainable=sum(_count(each) for each in trained),
         inputs=inputs,

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from math import log2
 from typing import TYPE_CHECKING, Any
 
-from kit.report.architecture_flow import KINDS, is_frozen, kind_of, text_measure, wrapped
+from kit.report.architecture_flow import KINDS, is_frozen, kind_of
 from kit.report.architecture_steps import Part, shown_size
 from kit.report.drawing import INK
+from kit.report.lettering import text_measure, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.report.architecture_steps import Block, Part, Step, shown_size
 from kit.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PURPLE
+from kit.report.lettering import text_measure, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,39 +80,6 @@ def flow(parts: Sequence[Part]) -> Figure:
 def _times(part: Part) -> int:
     """A stage has all of its layers, a repeat those of one."""
     return part.times
-
-
-def text_measure(size: float) -> Callable[[str], float]:
-    """Words -> the inches that they take, in Matplotlib's own font."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.font_manager import FontProperties
-
-    renderer = FigureCanvasAgg(Figure(dpi=100)).get_renderer()
-    font = FontProperties(size=size)
-    return lambda words: renderer.get_text_width_height_descent(words, font, False)[0] / 100
-
-
-def wrapped(words: str, room: float, measure: Callable[[str], float], most: int = 4) -> list[str]:
-    """Lines that fit into so many inches; what is too long even so ends with an ellipsis."""
-    lines: list[str] = []
-    for word in words.split(" "):
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and measure(longer) <= room:
-            lines[-1] = longer
-        else:
-            lines.append(_shortened(word, room, measure))
-    if len(lines) > most:
-        lines = [*lines[: most - 1], _shortened(lines[most - 1] + " ...", room, measure)]
-    return lines
-
-
-def _shortened(words: str, room: float, measure: Callable[[str], float]) -> str:
-    if measure(words) <= room:
-        return words
-    while len(words) > 1 and measure(f"{words}…") > room:
-        words = words[:-1]
-    return f"{words}…"
 
 
 # --- one part ---------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -208,7 +208,7 @@ class RunDirectory:
     path: Path
 
     @classmethod
-    def create(cls, root: Path, competition: str, model_name: str, name: str | None) -> RunDirectory:
+    def create(cls, root: Path, competition: str, model_name: str, name: str | None) -> Self:
         """A new, empty directory ``root/competition/name``; without a name ``<model>-<n>``, counting up.
 
         Raises:
@@ -244,7 +244,7 @@ class RunDirectory:
             raise _taken(path)
 
     @classmethod
-    def _claim(cls, path: Path) -> RunDirectory:
+    def _claim(cls, path: Path) -> Self:
         try:
             path.mkdir()
         except FileExistsError:

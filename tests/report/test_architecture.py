@@ -11,9 +11,10 @@ import pytest
 from kit.models.build import Architecture, build_classifier
 from kit.report.architecture import architecture, layers_of, model_layers
 from kit.report.architecture_blocks import layered_blocks
-from kit.report.architecture_flow import flow, text_measure, wrapped
+from kit.report.architecture_flow import flow
 from kit.report.architecture_steps import Block, Layer, Step, parts_of
 from kit.report.drawing import STYLE, Figures
+from kit.report.lettering import text_measure, wrapped
 from kit.training.runs import RunDirectory
 
 MODELS = {

@@ -1,0 +1,38 @@
+"""Words that must fit into so many inches of a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def text_measure(size: float) -> Callable[[str], float]:
+    """Words -> the inches that they take, in Matplotlib's own font."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
+
+    renderer = FigureCanvasAgg(Figure(dpi=100)).get_renderer()
+    font = FontProperties(size=size)
+    return lambda words: renderer.get_text_width_height_descent(words, font, False)[0] / 100
+
+
+def wrapped(words: str, room: float, measure: Callable[[str], float], most: int = 4) -> list[str]:
+    """Lines that fit into so many inches; what is too long even so ends with an ellipsis."""
+    lines: list[str] = []
+    for word in words.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and measure(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(_shortened(word, room, measure))
+    if len(lines) > most:
+        lines = [*lines[: most - 1], _shortened(lines[most - 1] + " ...", room, measure)]
+    return lines
+
+
+def _shortened(words: str, room: float, measure: Callable[[str], float]) -> str:
+    if measure(words) <= room:
+        return words
+    while len(words) > 1 and measure(f"{words}…") > room:
+        words = words[:-1]
+    return f"{words}…"
