@@ -6,33 +6,54 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from kit.errors import KitError
 
 
+@contextmanager
+def native_errors_hidden() -> Iterator[int]:
+    """Close the native standard error; yields what it was, to write to all the same. Python's own errors still show."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield kept
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
+
+
+def import_onnxruntime_quietly() -> None:
+    """Where the home directory cannot be written to, it warns of it before any log level applies."""
+    with native_errors_hidden():
+        import onnxruntime  # noqa: F401
+
+
 def import_keras_quietly() -> None:
     """Import Keras with the native standard error closed.
 
-    TensorFlow's libraries write a dozen lines to it before any log level applies; Python's own errors still show.
+    TensorFlow's libraries write a dozen lines to it before any log level applies.
 
     Raises:
         KitError: the backend that KERAS_BACKEND names is not there.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for what comes later
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        """Keras would tell an interrupted import as a missing package."""
-        os.write(kept, b"kit: interrupted\n")
-        os._exit(130)
-
-    before = signal.signal(signal.SIGINT, leave)
+    before = signal.getsignal(signal.SIGINT)
     try:
-        os.dup2(nowhere, 2)
-        import keras  # noqa: F401
+        with native_errors_hidden() as kept:
+
+            def leave(number: int, frame: FrameType | None) -> None:
+                """Keras would tell an interrupted import as a missing package."""
+                os.write(kept, b"kit: interrupted\n")
+                os._exit(130)
+
+            signal.signal(signal.SIGINT, leave)
+            import keras  # noqa: F401
     except (ImportError, ValueError) as error:
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
         reason = str(error).splitlines()[0]
@@ -40,8 +61,5 @@ def import_keras_quietly() -> None:
             f"Keras cannot be loaded with KERAS_BACKEND={backend} ({reason}): use tensorflow or jax, installed here"
         ) from None
     finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)
         signal.signal(signal.SIGINT, before)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of each fold's model being a new one

@@ -17,11 +17,12 @@ def report(
     runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
 ) -> None:
     """Write a self-contained HTML page: scores, curves, confusions, probabilities, mistakes, likely label errors."""
-    from kit.cli.quiet import import_keras_quietly
+    from kit.cli.quiet import import_keras_quietly, import_onnxruntime_quietly
     from kit.reporting import report_each, takes_keras
 
     # Where its directory cannot be written, Matplotlib takes a temporary one and warns of it at length.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    import_onnxruntime_quietly()
     if takes_keras(run or [], runs=runs):
         import_keras_quietly()
     for path in report_each(run or [], out, runs=runs):
