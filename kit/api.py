@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.blending import blend as blend
 from kit.errors import Interrupted, KitError, RecipeError
+from kit.exploring import eda as eda
 from kit.exporting import compare as compare
 from kit.exporting import export as export
 from kit.exporting import export_ensemble as export_ensemble

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +59,9 @@ class Figures:
             draw: makes a Matplotlib figure of ``arguments`` and ``options``. One to two small axes, no more than
                 5 inches wide: the page arranges figures in as many columns as a screen has room for.
         """
-        import matplotlib
         from markupsafe import Markup, escape
 
-        with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
-            # Letters that Matplotlib's font lacks stay text in an SVG, where the reader's font has them.
-            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        with _drawing():
             figure = draw(*arguments, **options)
             text = io.StringIO()
             figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
@@ -73,10 +71,26 @@ class Figures:
         svg = _with_own_ids(svg.replace(INK, "currentColor"), name)
         return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
 
+    def keep(self, name: str, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> None:
+        """Draw a figure for its files alone: of what the page itself shows otherwise, such as a gallery."""
+        if self.directory:
+            with _drawing():
+                self._write(name, draw(*arguments, **options))
+
     def _write(self, name: str, figure: Figure) -> None:
         for suffix in (".png", ".svg"):
             with replacing(self.directory / f"{name}{suffix}") as scratch:  # type: ignore[operator]
                 figure.savefig(scratch, format=suffix[1:], dpi=150, metadata={"Date": None} if suffix == ".svg" else {})
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    import matplotlib
+
+    with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
+        # Letters that Matplotlib's font lacks stay text in an SVG, where the reader's font has them.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        yield
 
 
 def _with_own_ids(svg: str, name: str) -> str:

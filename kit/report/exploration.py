@@ -185,14 +185,14 @@ def _samples(page: _Page) -> list[Picture]:
             strips.append(strip([shrunk(page.train.pixels[row], side) for row in rows]))
             said = f"{len(rows)} images of class {name}" if len(rows) > 1 else f"an image of class {name}"
             pictures.append(Picture(data_uri(strips[-1]), said, (name,), len(rows)))
-    _save_montage(page, "samples", strips, [picture.lines[0] for picture in pictures], 2 if each > 4 else 5)
+    _save_montage(page, "samples", strips, [picture.lines[0] for picture in pictures], min(8, 20 // each))
     return pictures
 
 
 def _save_montage(page: _Page, name: str, strips: Sequence[np.ndarray], captions: Sequence[str], columns: int) -> None:
     """The file of a gallery; the page has the gallery itself, which fits any screen."""
     if strips:
-        page.drawn.add(name, name, figures.montage, strips, captions, columns)
+        page.drawn.keep(name, figures.montage, strips, captions, columns)
 
 
 def _pixels(page: _Page) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def _averages(page: _Page) -> dict[str, Any]:
         strips.append(strip([shrunk(np.rint(image).astype(np.uint8), SIDE) for image in both]))
         said = f"the average image of class {name}, and its difference from the average of all"
         pictures.append(Picture(data_uri(strips[-1]), said, (name,), 2))
-    _save_montage(page, "class-averages", strips, [picture.lines[0] for picture in pictures], 5)
+    _save_montage(page, "class-averages", strips, [picture.lines[0] for picture in pictures], 8)
     return {"figure": figure, "pictures": pictures, "times": times}
 
 
