@@ -130,6 +130,9 @@ def _warnings(found: Exploration) -> Iterator[str]:
         yield f"equal images with different labels: {audit.conflicts.groups:,}, in {audit.conflicts.rows:,} rows"
     if audit.in_test is not None and audit.in_test.rows:
         yield f"training images in the test set too: {audit.in_test.rows:,}; its score rewards remembering them"
+    if (near := audit.near_duplicates) and near.conflicts + near.train_to_test:
+        found_near = f"{near.conflicts:,} of different labels, {near.train_to_test:,} of a training and a test image"
+        yield f"pairs of images at most {near.radius:g} grey levels apart: {found_near}"
     if audit.constant.rows:
         yield f"images of one colour: {audit.constant.rows:,}"
     if found.drift and found.drift.matters:

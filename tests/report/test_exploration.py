@@ -87,6 +87,7 @@ def test_findings_stand_side_by_side_with_ids_and_labels() -> None:
     for words in (
         "equal images with different labels: 1, in 4 rows",
         "training images in the test set too: 1; its score rewards remembering them",
+        "pairs of images at most 1.5 grey levels apart: 1 of different labels, 0 of a training and a test image",
         "images of one colour: 1",
         "r0 cat r3 dog r12 cat r20 cat",
         "r5 dog r7 dog",
