@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,25 +61,31 @@ class Figures:
             draw: makes a Matplotlib figure of ``arguments`` and ``options``. One to two small axes, no more than
                 5 inches wide: the page arranges figures in as many columns as a screen has room for.
         """
-        import matplotlib
         from markupsafe import Markup, escape
 
-        name = self.prefix + name
-        with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
-            # Letters that Matplotlib's font lacks stay text in an SVG, where the reader's font has them.
-            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        text = self._draw(name, draw, *arguments, **options)
+        svg = _with_own_ids(text[text.index("<svg") :].replace(INK, "currentColor"), self.prefix + name)
+        return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
+
+    def keep(self, name: str, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> None:
+        """Draw a figure for its files alone: of what the page itself shows otherwise, such as a gallery."""
+        if self.directory:
+            self._draw(name, draw, *arguments, **options)
+
+    def _draw(self, name: str, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> str:
+        """Draw a figure, write its files, and return the text of its SVG."""
+        with _drawing():
             figure = draw(*arguments, **options)
             text = io.StringIO()
             figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
             figure.set_layout_engine("none")  # it has its layout by now, which takes as long as the drawing
             if self.directory:
-                with replacing(self.directory / f"{name}.svg") as scratch:
+                path = self.directory / (self.prefix + name)
+                with replacing(path.with_name(f"{path.name}.svg")) as scratch:
                     scratch.write_text(_on_white(text.getvalue()), encoding="utf-8")
-                with replacing(self.directory / f"{name}.png") as scratch:
+                with replacing(path.with_name(f"{path.name}.png")) as scratch:
                     figure.savefig(scratch, format="png", dpi=150)
-        svg = text.getvalue()[text.getvalue().index("<svg") :]
-        svg = _with_own_ids(svg.replace(INK, "currentColor"), name)
-        return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1))
+        return text.getvalue()
 
 
 def _on_white(svg: str) -> str:
@@ -86,6 +93,16 @@ def _on_white(svg: str) -> str:
     head, opening, rest = svg.partition("<svg")
     attributes, close, content = rest.partition(">")
     return f'{head}{opening}{attributes}{close}\n <rect width="100%" height="100%" fill="#ffffff"/>{content}'
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    import matplotlib
+
+    with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
+        # Letters that Matplotlib's font lacks stay text in an SVG, where the reader's font has them.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        yield
 
 
 def _with_own_ids(svg: str, name: str) -> str:

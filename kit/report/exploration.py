@@ -130,6 +130,9 @@ def _warnings(found: Exploration) -> Iterator[str]:
         yield f"equal images with different labels: {audit.conflicts.groups:,}, in {audit.conflicts.rows:,} rows"
     if audit.in_test is not None and audit.in_test.rows:
         yield f"training images in the test set too: {audit.in_test.rows:,}; its score rewards remembering them"
+    if (near := audit.near_duplicates) and near.conflicts + near.train_to_test:
+        found_near = f"{near.conflicts:,} of different labels, {near.train_to_test:,} of a training and a test image"
+        yield f"pairs of images at most {near.radius:g} grey levels apart: {found_near}"
     if audit.constant.rows:
         yield f"images of one colour: {audit.constant.rows:,}"
     if found.drift and found.drift.matters:
@@ -185,14 +188,14 @@ def _samples(page: _Page) -> list[Picture]:
             strips.append(strip([shrunk(page.train.pixels[row], side) for row in rows]))
             said = f"{len(rows)} images of class {name}" if len(rows) > 1 else f"an image of class {name}"
             pictures.append(Picture(data_uri(strips[-1]), said, (name,), len(rows)))
-    _save_montage(page, "samples", strips, [picture.lines[0] for picture in pictures], 2 if each > 4 else 5)
+    _save_montage(page, "samples", strips, [picture.lines[0] for picture in pictures], min(8, 20 // each))
     return pictures
 
 
 def _save_montage(page: _Page, name: str, strips: Sequence[np.ndarray], captions: Sequence[str], columns: int) -> None:
     """The file of a gallery; the page has the gallery itself, which fits any screen."""
     if strips:
-        page.drawn.add(name, name, figures.montage, strips, captions, columns)
+        page.drawn.keep(name, figures.montage, strips, captions, columns)
 
 
 def _pixels(page: _Page) -> dict[str, Any]:
@@ -230,7 +233,7 @@ def _averages(page: _Page) -> dict[str, Any]:
         strips.append(strip([shrunk(np.rint(image).astype(np.uint8), SIDE) for image in both]))
         said = f"the average image of class {name}, and its difference from the average of all"
         pictures.append(Picture(data_uri(strips[-1]), said, (name,), 2))
-    _save_montage(page, "class-averages", strips, [picture.lines[0] for picture in pictures], 5)
+    _save_montage(page, "class-averages", strips, [picture.lines[0] for picture in pictures], 8)
     return {"figure": figure, "pictures": pictures, "times": times}
 
 

@@ -161,7 +161,7 @@ def montage(strips: Sequence[np.ndarray], captions: Sequence[str], columns: int)
     lines = -(-len(strips) // columns)
     height, width = (max(image.shape[axis] for image in strips) for axis in (0, 1))
     room = 12 / columns  # inches
-    pixel = min(0.92 * room / width, 2 / height)  # inches
+    pixel = min(0.92 * room / width, 1.2 / height)  # inches
     above = 0.14 * max(caption.count("\n") + 1 for caption in captions) + 0.12
     down, across = round((height * pixel + above) / pixel), round(room / pixel)  # pixels from strip to strip
     # One picture of all strips: as many pictures as strips take a second for each ten of them.
