@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBERS_WITHIN = 20  # classes up to which every cell has room for its number
-STRONGEST = 0.85  # opacity of a cell; the text on it stays legible on white and on black paper
+STRONGEST = 0.85  # opacity of a cell: text in the page's own colour has a contrast of 4.5 on it, light or dark
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str], order: np.ndarray, 
     figure, axes = _small(size) if few else _large(size, max(map(len, titles)))
     axes.imshow((255 * _colours(cells)).round().astype(np.uint8), interpolation="none")  # a pixel a cell, in SVG
     font = 8 if few else 6.5
-    axes.set_xticks(range(size), titles, rotation=90, fontsize=font)
+    axes.set_xticks(range(size), titles, rotation=90 if max(map(len, titles)) > 3 else 0, fontsize=font)
     axes.set_yticks(range(size), titles, fontsize=font)
     axes.tick_params(length=0, pad=2, top=not few, labeltop=not few, right=not few, labelright=not few)
     axes.set_xlabel("predicted class")
@@ -141,14 +141,11 @@ def _colours(cells: np.ndarray) -> np.ndarray:
 
 
 def _numbers(axes: Any, cells: np.ndarray, shares: bool) -> None:
-    """Each number, in white where its cell is dark on any paper."""
-    opacity = _colours(cells)[..., 3]
     font = 8 if np.nanmax(cells) < 10_000 else 7
     for row, column in np.ndindex(*cells.shape):
         value = cells[row, column]
         text = "–" if np.isnan(value) else _share(value) if shares else f"{value:.0f}"
-        colour = "white" if opacity[row, column] > 0.5 else INK
-        axes.text(column, row, text, ha="center", va="center", fontsize=font, color=colour)
+        axes.text(column, row, text, ha="center", va="center", fontsize=font)
 
 
 def _share(value: Any) -> str:

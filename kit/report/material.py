@@ -33,7 +33,7 @@ class Material:
     metrics: what its metrics.json holds; {} of a run that did not finish.
     class_names, label_values: in the order of the class indices.
     courses: how the training of each of its models went.
-    best_epochs: fields of an evaluation's best epochs, of those models that were watched.
+    best_epochs: fields of an evaluation's best epochs.
     answered, evaluations: by part; ``answered_part`` is the one that its mistakes are looked for in.
     suspects: likely label errors among the rows of ``answered_part``, the likeliest first.
     images: what it was trained on, None where that is gone.

@@ -74,7 +74,7 @@ def fold_scores(run: Material) -> dict[str, Any]:
 
 
 def best_epochs(run: Material) -> list[dict[str, Any]]:
-    """The best epoch of each model that was watched, with its figures as words."""
+    """The best epoch of each model, or the last where no rows watched it, with its figures as words."""
     names = [course.name for course in run.courses]
     rows = []
     for best in run.best_epochs:
