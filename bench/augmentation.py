@@ -92,8 +92,8 @@ def _training(recipe: Any, images: Images, augment: str, switches: Any, steps: i
     """A compiled model of its own, set up by the trainer and trained for ``steps`` steps a call."""
     import keras
 
+    from kit.training.fold_directory import FoldDirectory
     from kit.training.preparation import Task, prepare
-    from kit.training.runs import FoldDirectory
 
     keras.utils.set_random_seed(0)
     fold = Fold(np.arange(ROWS), np.arange(0), np.arange(0))

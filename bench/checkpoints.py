@@ -18,9 +18,9 @@ from bench.inputs import noise
 from bench.pairs import Report
 from kit.training.checkpoints import SHARE, Checkpoints, Standing
 from kit.training.events import Listener
+from kit.training.fold_directory import FoldDirectory
 from kit.training.preparation import Task, Training, prepare
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory
 from kit.training.switches import resolve_switches
 from kit.training.trainer import keep, train_epoch
 

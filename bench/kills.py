@@ -26,7 +26,8 @@ import numpy as np
 from PIL import Image
 
 from bench.pairs import Report
-from kit.training.runs import FoldDirectory, RunDirectory
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory
 
 KIT = """
 from kit.cli.main import main

@@ -59,8 +59,8 @@ def main() -> None:
 def _kit(images: Images, test: Images, fold: Fold, recipe) -> tuple[float, int, float]:  # type: ignore[no-untyped-def]
     """Accuracy on the validation rows, epochs until it stopped, accuracy on the test images."""
     from kit.training.events import Listener
+    from kit.training.fold_directory import FoldDirectory
     from kit.training.preparation import Task
-    from kit.training.runs import FoldDirectory
     from kit.training.switches import resolve_switches
     from kit.training.trainer import train_fold
 

@@ -87,9 +87,9 @@ def _verdict(family: str, told: list[dict[str, list[float | str]]]) -> tuple[str
 
 def _train_all(deterministic: bool) -> None:
     from kit.training.events import Listener
+    from kit.training.fold_directory import FoldDirectory
     from kit.training.preparation import Task
     from kit.training.recipe import Recipe
-    from kit.training.runs import FoldDirectory
     from kit.training.switches import resolve_switches
     from kit.training.trainer import train_fold
     from kit.training.weights import load_classifier

@@ -28,7 +28,8 @@ import numpy as np
 
 from bench.pairs import Report, parser
 from kit.training.events import Epoch
-from kit.training.runs import FoldDirectory, RunDirectory
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory
 
 ROWS, CLASSES, EPOCHS = 10_000, 100, 60
 IMPORTS = (

@@ -73,9 +73,9 @@ def main() -> None:
 def _train(images: Images, switches: Any, path: Path, listener: Listener, epochs: int) -> None:
     """kit's own training of one fold, into a directory that is thrown away."""
     from kit.data.folds import Fold
+    from kit.training.fold_directory import FoldDirectory
     from kit.training.preparation import Task
     from kit.training.recipe import Recipe
-    from kit.training.runs import FoldDirectory
     from kit.training.trainer import train_fold
 
     rows = np.arange(STEPS * BATCH_SIZE + VALIDATION_ROWS)

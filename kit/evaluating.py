@@ -18,7 +18,8 @@ from kit.opening import StrPath, open_for_model, saved_competition, training_ima
 from kit.scoring.evaluation import Evaluation, evaluate_rows
 from kit.scoring.metrics import make_metric
 from kit.training.answered import answered_rows
-from kit.training.runs import FoldDirectory, RunDirectory, open_run
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory, open_run
 
 TRAINING_ROWS = 5000  # of each model, whose answers take seconds; a share of 90 % is then told to within a point
 PARTS = {

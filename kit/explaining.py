@@ -14,7 +14,8 @@ from kit.errors import DataError, RecipeError, RunError
 from kit.members import Member, open_members
 from kit.opening import NOTHING_TRAINED, StrPath, saved_competition, training_images
 from kit.predicting import input_images, load_models
-from kit.training.runs import FoldDirectory, RunDirectory, open_run
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory, open_run
 
 if TYPE_CHECKING:
     from kit.deploy.model_file import ModelCard

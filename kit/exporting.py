@@ -13,7 +13,8 @@ from typing import Any
 from kit.deploy.export import Exported
 from kit.errors import KitError, ModelFileError
 from kit.opening import StrPath, saved_competition, training_images
-from kit.training.runs import FoldDirectory, RunDirectory, open_run
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory, open_run
 from kit.variants import ExportOptions, OnStep, TrainedRun
 
 

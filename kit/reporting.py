@@ -11,7 +11,8 @@ import numpy as np
 
 from kit.errors import KitError, RunError
 from kit.opening import StrPath, resolve_recipe, saved_competition, training_images
-from kit.training.runs import FoldDirectory, RunDirectory, open_run
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory, open_run
 from kit.version import __version__
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from kit.data.images import windows
 from kit.deploy.export import OPSET, Exported, check_opset
 from kit.errors import ModelFileError, RunError, SubmissionError
 from kit.opening import NOTHING_TRAINED, saved_competition, training_images
-from kit.training.runs import FoldDirectory, RunDirectory
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory
 from kit.version import __version__
 
 if TYPE_CHECKING:

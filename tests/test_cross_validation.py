@@ -15,7 +15,8 @@ import pytest
 import kit
 import kit.api
 from kit.data.images import Competition, Images
-from kit.training.runs import FoldDirectory, RunDirectory
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory
 from tests.conftest import striped_images
 
 CHOOSING = [

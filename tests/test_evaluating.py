@@ -170,7 +170,7 @@ def test_a_run_that_cannot_be_written_to_is_evaluated(run: RunDirectory, monkeyp
     def refuse(*words: object) -> None:
         raise KitError("cannot write there")
 
-    monkeypatch.setattr("kit.training.runs._write_arrays", refuse)
+    monkeypatch.setattr("kit.training.fold_directory.write_arrays", refuse)
     found = evaluate(run, training_rows=40)
     assert found.parts["training"].rows == 40
     assert found.notes[0] == "the answers to training rows are not kept: cannot write there"

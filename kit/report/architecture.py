@@ -13,7 +13,8 @@ from kit.report.architecture_blocks import layered_blocks
 from kit.report.architecture_flow import flow
 from kit.report.architecture_steps import Layer, parts_of, shown_size
 from kit.report.drawing import Figures
-from kit.training.runs import FoldDirectory, RunDirectory
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit.errors import RunError
-from kit.training.runs import FoldDirectory, RunDirectory
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ import numpy as np
 from kit.errors import RunError
 from kit.files import file_hash
 from kit.training.events import Epoch
+from kit.training.fold_directory import FoldDirectory
 from kit.training.preparation import Training, thaw
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory, writing
+from kit.training.run_files import writing
 from kit.training.weights import check_space
 
 logger = logging.getLogger("kit")

@@ -21,9 +21,9 @@ from kit.data.images import Images
 from kit.errors import RecipeError, RunError
 from kit.training.batches import epoch_batches
 from kit.training.events import Listener
+from kit.training.fold_directory import FoldDirectory
 from kit.training.preparation import Task, prepare
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory
 from kit.training.switches import Switches
 
 LOWEST, HIGHEST = 1e-6, 10.0  # rates between which every optimiser here goes from learning nothing to diverging

@@ -16,11 +16,11 @@ from kit.models.views import view_axes
 from kit.training.averaging import AVERAGES, WeightAverage
 from kit.training.batches import steps_per_epoch
 from kit.training.fine_tuning import Origin, carry_weights
+from kit.training.fold_directory import FoldDirectory
 from kit.training.losses import class_weights
 from kit.training.normalization import NORMALIZATIONS
 from kit.training.optimizers import build_optimizer
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory
 from kit.training.schedules import learning_rates, lowest_steps
 from kit.training.step import training_step
 from kit.training.switches import Switches, set_determinism

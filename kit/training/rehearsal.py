@@ -14,9 +14,9 @@ from kit.data.folds import Fold
 from kit.data.images import Images
 from kit.training.checkpoints import Standing
 from kit.training.events import Epoch, Listener
+from kit.training.fold_directory import FoldDirectory
 from kit.training.preparation import Task, Training, prepare, thaw
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory
 from kit.training.switches import Switches
 from kit.training.trainer import keep, train_epoch
 from kit.training.weights import predict_probabilities

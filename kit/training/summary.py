@@ -22,8 +22,9 @@ from kit.scoring.ensembles import compare_members
 from kit.scoring.metrics import make_metric, score
 from kit.training.control import best_epoch
 from kit.training.events import Epoch, Listener
+from kit.training.fold_directory import FoldDirectory
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory, RunDirectory
+from kit.training.runs import RunDirectory
 from kit.training.switches import Switches
 from kit.version import __version__
 

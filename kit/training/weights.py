@@ -13,8 +13,9 @@ from kit.data.images import windows
 from kit.errors import RunError
 from kit.files import file_hash
 from kit.models.build import build_classifier, build_predictor
+from kit.training.fold_directory import FoldDirectory
 from kit.training.memory import out_of_memory_told
-from kit.training.runs import FoldDirectory, writing
+from kit.training.run_files import writing
 
 PREDICTION_BATCH = 256  # images; larger batches fall out of a processor's cache
 

@@ -16,9 +16,9 @@ from kit.data.images import Images
 from kit.errors import Interrupted, RunError
 from kit.training import checkpoints, runs
 from kit.training.events import Listener
+from kit.training.fold_directory import FoldDirectory
 from kit.training.preparation import Task
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory
 from kit.training.switches import resolve_switches
 from kit.training.trainer import train_fold
 from kit.training.weights import load_classifier

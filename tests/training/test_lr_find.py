@@ -53,8 +53,8 @@ def test_the_loss_falls_and_then_breaks_away(found: RangeTest) -> None:
 
 
 def test_the_suggested_rate_trains(images: Images, found: RangeTest) -> None:
+    from kit.training.fold_directory import FoldDirectory
     from kit.training.preparation import Task
-    from kit.training.runs import FoldDirectory
     from kit.training.trainer import train_fold
 
     Path("run").mkdir()

@@ -7,7 +7,8 @@ import pytest
 from kit.data.folds import Fold
 from kit.errors import RunError
 from kit.training.events import Epoch
-from kit.training.runs import FoldDirectory, RunDirectory, find_runs, newest_run
+from kit.training.fold_directory import FoldDirectory
+from kit.training.runs import RunDirectory, find_runs, newest_run
 
 ROOT = Path("runs")
 

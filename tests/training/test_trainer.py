@@ -17,9 +17,10 @@ from kit.training import trainer
 from kit.training.augment import AUGMENTATIONS
 from kit.training.augment.catalog import Augmentation
 from kit.training.events import Epoch, Listener
+from kit.training.fold_directory import FoldDirectory
 from kit.training.preparation import Task, prepare
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory, RunDirectory
+from kit.training.runs import RunDirectory
 from kit.training.switches import resolve_switches
 from kit.training.trainer import train_fold
 from kit.training.weights import load_classifier, load_predictor, predict_probabilities

@@ -10,9 +10,9 @@ from kit.errors import RecipeError
 from kit.training.augment import AUGMENTATIONS, augmentation
 from kit.training.augment.catalog import Ranged, augmentation_stages
 from kit.training.events import Listener
+from kit.training.fold_directory import FoldDirectory
 from kit.training.preparation import Task
 from kit.training.recipe import Recipe
-from kit.training.runs import FoldDirectory
 from kit.training.switches import resolve_switches
 from kit.training.trainer import train_fold
 from tests.conftest import striped_images
