@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kit.data.images import Images
+from kit.report.thumbnails import shrunk
 from kit.training.answered import Answered
 
 BUDGET = 2_000_000  # bytes of a page for its galleries
@@ -83,13 +84,11 @@ def thumbnail(pixels: np.ndarray) -> str:
     """
     from PIL import Image
 
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    is_small = max(pixels.shape[:2]) <= AS_IT_IS
+    shown = shrunk(pixels, AS_IT_IS if is_small else SIDE)
+    image = Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown)
     file = io.BytesIO()
-    if max(image.size) <= AS_IT_IS:
-        image.save(file, "WEBP", lossless=True, quality=20, method=2)
-    else:
-        image.thumbnail((SIDE, SIDE))
-        image.save(file, "WEBP", quality=80)
+    image.save(file, "WEBP", **({"lossless": True, "quality": 20, "method": 2} if is_small else {"quality": 80}))
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
