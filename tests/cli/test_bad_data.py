@@ -597,7 +597,7 @@ CASES: dict[str, tuple[list[str], Callable[[], object], str]] = {
     "metric: unknown": (
         [*TRAIN, "--metric", "acuracy"],
         lambda: layouts.pixel_tables(DATA, side=4),
-        "unknown metric 'acuracy': did you mean 'accuracy'? choose one of accuracy, balanced_accuracy, log_loss, macro_f1, quadratic_kappa, roc_auc, top_k_accuracy",
+        "unknown metric 'acuracy': did you mean 'accuracy'? choose one of accuracy, balanced_accuracy, kappa, log_loss, macro_f1, quadratic_kappa, roc_auc, top_k_accuracy, weighted_f1",
     ),
     "data: a file that is no archive": (
         ["train", "folder", "--data", "notes.txt"],

@@ -1,5 +1,6 @@
 """What single layers of networks ask of the way to ONNX; tests/test_slow.py exports the networks themselves."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from tf2onnx import optimizer
 
 from kit.deploy.export import TOLERANCE, export_onnx
 from kit.deploy.model_file import load_model
@@ -67,3 +69,14 @@ def test_nothing_else_is_traced_otherwise_afterwards(tmp_path: Path) -> None:
     export_onnx(predictor(_gelu), card(LIKE), random_pixels(6, LIKE), tmp_path / "m.onnx")
     assert not tf.config.functions_run_eagerly()
     assert np.isfinite(np.asarray(predictor(_grouped).predict_on_batch(random_pixels(2, LIKE)))).all()
+
+
+def test_an_optimiser_that_fails_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing:
+        def optimize(self, *graph: Any) -> None:
+            raise LookupError("a graph it does not know")
+
+    monkeypatch.setitem(optimizer._optimizers, "failing", Failing)
+    exported = export_onnx(predictor(_resized), card(LIKE), random_pixels(6, LIKE), tmp_path / "m.onnx")
+    assert exported.labels_that_differ == 0
+    assert "TF2ONNX_CATCH_ERRORS" not in os.environ
