@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kit.data.images import class_title
 from kit.errors import DataError, RecipeError, RunError
 from kit.members import Member, open_members
 from kit.opening import NOTHING_TRAINED, StrPath, saved_competition, training_images
@@ -101,7 +102,7 @@ def explain(
         raise RunError(NOTHING_TRAINED.format(run.path))
     (member,) = open_members([run], Path(runs))
     card = load_models([member])[0][0].card
-    names = [_title(*each) for each in zip(card.class_names, card.label_values, strict=True)]
+    names = [class_title(*each) for each in zip(card.class_names, card.label_values, strict=True)]
     wanted = None if class_name is None else _class_index(class_name, card, names)
     named = [str(each) for each in ids]
     chosen = _of_ids(named, run, test) if input is None else _of_input(Path(input), run, card)
@@ -111,10 +112,6 @@ def explain(
     explanation = Explanation(path, images, tuple(names), found.layer, found.layer_shape, models, notes)
     save_picture(draw_explanations(images, names, _caption(run, explanation)), path)
     return explanation
-
-
-def _title(name: str, value: Any) -> str:
-    return name if name == str(value) else f"{value} {name}"
 
 
 def _class_index(wanted: str, card: ModelCard, titles: Sequence[str]) -> int:

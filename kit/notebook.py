@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ODD = (KitError, LookupError, TypeError, ValueError, AttributeError)  # what files of other versions may lead to
-_PARTS = {"validation": "validation", "out_of_fold": "out of fold", "test": "test"}
 _FIELDS = ("model", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "augment", "split", "seed")
 
 
@@ -104,10 +103,11 @@ def _headline(run: RunDirectory) -> str:
 def _scores(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """A row for each part of the data: its figures with their interval, and whether it had a say in the training."""
     from kit.scoring.metrics import make_metric
+    from kit.training.answered import PART_TITLES
 
     name = metrics.get("metric", "accuracy")  # before there was a choice
     rows = []
-    for part in (part for part in _PARTS if part in metrics):
+    for part in (part for part in PART_TITLES if part in metrics):
         found = metrics[part]
         low, high = found["accuracy_interval"]
         figures = [f"accuracy {100 * found['accuracy']:.2f} % ({100 * low:.2f} to {100 * high:.2f} %)"]
@@ -115,7 +115,12 @@ def _scores(metrics: dict[str, Any]) -> list[dict[str, Any]]:
             figures.insert(0, f"{name} {make_metric(name).show(found['score'])}")
         figures.append(f"log loss {found['log_loss']:.4f}")
         rows.append(
-            {"part": _PARTS[part], "figures": figures, "rows": found["rows"], "selected": bool(found.get("selected"))}
+            {
+                "part": PART_TITLES[part],
+                "figures": figures,
+                "rows": found["rows"],
+                "selected": bool(found.get("selected")),
+            }
         )
     return rows
 

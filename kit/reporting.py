@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,16 +183,10 @@ def _answered(run: RunDirectory, classes: int) -> dict[str, Answered]:
     from kit.training.answered import answered_rows
 
     try:
-        parts = answered_rows(run)
+        parts = {part: rows.finite for part, rows in answered_rows(run).items()}
     except RunError:
         return {}
-    whole = {}
-    for part, rows in parts.items():
-        known = np.isfinite(rows.probabilities).all(axis=1)
-        if known.any() and rows.probabilities.shape[1] == classes:
-            arrays = rows.ids[known], rows.labels[known], rows.probabilities[known]
-            whole[part] = replace(rows, ids=arrays[0], labels=arrays[1], probabilities=arrays[2])
-    return whole
+    return {part: rows for part, rows in parts.items() if len(rows) and rows.probabilities.shape[1] == classes}
 
 
 def _suspects(answered: dict[str, Answered]) -> tuple[Suspect, ...]:

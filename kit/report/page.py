@@ -15,9 +15,10 @@ from kit.report import confusion, curves, probabilities, tables
 from kit.report.architecture import architecture
 from kit.report.drawing import Figures
 from kit.report.exported import BATCH, measure_files
-from kit.report.material import PART_TITLES, Material
+from kit.report.material import Material
 from kit.report.mistakes import BUDGET, CONFIDENT, NEAR, Pictures, choose_mistakes, item_of
 from kit.report.pages import check_page, figures_directory, write_page
+from kit.training.answered import PART_TITLES
 
 SHOWN_PAIRS = 200  # most confused ones, as a table
 SHOWN_SUSPECTS = 48
