@@ -15,7 +15,7 @@ from kit.errors import RunError
 from kit.files import check_replaceable, write_text
 from kit.report.compared import ComparedRun, Comparison, Leaderboard
 from kit.report.standings import short_names, table_of
-from kit.scoring.pairs import differing_confusions, row_shares
+from kit.scoring.confusion import confusion_counts, differing_confusions
 
 FORMATS = (".csv", ".json", ".html")
 NAMED_CLASSES = 20  # up to which a confusion matrix beside others has room for the names of its classes
@@ -124,9 +124,9 @@ def _confusions(comparison: Comparison, figures: Any) -> tuple[list[Any], list[A
     counts = [_confusion_counts(run) for run in known]
     if known and max(len(run.class_names) for run in known) > NAMED_CLASSES:
         alike = [run.class_names == known[0].class_names for run in known]
-        shares = [row_shares(matrix) for matrix, same in zip(counts, alike, strict=True) if same]
+        matrices = [matrix for matrix, same in zip(counts, alike, strict=True) if same]
         names = known[0].class_names
-        rows = [(names[true], names[taken], each) for true, taken, each in differing_confusions(shares)]
+        rows = [(names[true], names[taken], each) for true, taken, each in differing_confusions(matrices)]
         return [], [[run.name for run, same in zip(known, alike, strict=True) if same], rows]
     drawn = [
         {
@@ -145,9 +145,7 @@ def _confusions(comparison: Comparison, figures: Any) -> tuple[list[Any], list[A
 def _confusion_counts(run: ComparedRun) -> np.ndarray:
     """int (classes, classes): rows of each true class that were taken for each class."""
     answered: Any = run.test if run.held_out is None else run.held_out
-    classes = answered.probabilities.shape[1]
-    cells = answered.labels * classes + answered.probabilities.argmax(axis=1)
-    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    return confusion_counts(answered.labels, answered.probabilities.argmax(axis=1), answered.probabilities.shape[1])
 
 
 def _write_data(path: Path, told: Comparison | Leaderboard) -> None:

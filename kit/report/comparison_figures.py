@@ -12,6 +12,7 @@ import numpy as np
 
 from kit.report.compared import ComparedRun
 from kit.report.drawing import BLUE, GREY, PALETTE
+from kit.scoring.confusion import row_shares
 from kit.scoring.metrics import make_metric
 from kit.training.events import Epoch
 
@@ -123,7 +124,7 @@ def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     from matplotlib.figure import Figure
 
     size = len(class_names)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    share = np.nan_to_num(row_shares(counts))
     inches = 3.5 if size <= SMALL else 5.0
     figure = Figure(figsize=(inches, 0.95 * inches), layout="constrained")
     axes = figure.subplots()

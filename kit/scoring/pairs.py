@@ -171,28 +171,3 @@ def class_changes(labels: np.ndarray, classes: int, first: np.ndarray, second: n
         for label in order
         if right[0][label] != right[1][label]
     )
-
-
-def row_shares(counts: np.ndarray) -> np.ndarray:
-    """A confusion matrix (classes, classes) of counts -> shares of the true class's rows."""
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-
-
-def differing_confusions(shares: Sequence[np.ndarray], most: int = 20) -> list[tuple[int, int, list[float]]]:
-    """The mistakes that models make most differently often.
-
-    Args:
-        shares: of each model, (classes, classes): of a true class's rows, which share was taken for which class.
-
-    Returns:
-        True class, predicted class, and the share of each model; the largest difference first.
-    """
-    stacked = np.stack(shares)
-    spread = np.ptp(stacked, axis=0)
-    np.fill_diagonal(spread, 0)
-    order = np.argsort(-spread, axis=None, kind="stable")[:most]
-    return [
-        (int(true), int(predicted), stacked[:, true, predicted].tolist())
-        for true, predicted in zip(*np.unravel_index(order, spread.shape), strict=True)
-        if spread[true, predicted]
-    ]
