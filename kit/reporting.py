@@ -101,7 +101,7 @@ def gather(run: RunDirectory) -> Material:
         metrics=_metrics(run, notes),
         class_names=found.class_names,
         label_values=found.label_values,
-        courses=_courses(run),
+        courses=courses_of(run),
         answered=answered,
         evaluations=found.parts,
         best_epochs=tuple(vars(best) for best in found.best_epochs),
@@ -150,8 +150,8 @@ def _data(saved: dict[str, Any], notes: list[str]) -> tuple[Competition | None, 
         return competition, None
 
 
-def _courses(run: RunDirectory) -> tuple[Course, ...]:
-    """Of the models whose history can be read; the evaluation tells of others."""
+def courses_of(run: RunDirectory) -> tuple[Course, ...]:
+    """How each of a run's models was trained, of those whose history can be read; the evaluation tells of others."""
     from kit.report.curves import Course
 
     courses = []

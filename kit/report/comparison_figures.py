@@ -12,6 +12,7 @@ import numpy as np
 
 from kit.report.compared import ComparedRun
 from kit.report.drawing import BLUE, GREY, PALETTE
+from kit.report.lettering import clipped
 from kit.scoring.confusion import row_shares
 from kit.scoring.metrics import make_metric
 from kit.training.events import Epoch
@@ -130,7 +131,7 @@ def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     axes = figure.subplots()
     axes.imshow(share, cmap=LinearSegmentedColormap.from_list("share", ["#ffffff", BLUE]), vmin=0, vmax=1)
     font = min(9.0, 90 / size)
-    ticks = [name if len(name) <= 14 else f"{name[:13]}…" for name in class_names]
+    ticks = [clipped(name, 14) for name in class_names]
     axes.set_xticks(range(size), ticks, rotation=90 if max(map(len, ticks)) > 2 else 0, fontsize=min(9, 140 / size))
     axes.set_yticks(range(size), ticks, fontsize=min(9, 140 / size))
     axes.set_xlabel("taken for")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.report.drawing import BLUE, INK, ORANGE
+from kit.report.lettering import clipped
 from kit.scoring.confusion import row_shares
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str], order: np.ndarray, 
     size = len(names)
     few = size <= NUMBERS_WITHIN
     cells = (row_shares(counts) if shares else counts.astype(float))[np.ix_(order, order)]
-    titles = [shortened(names[i], 22 if few else 26) for i in order]
+    titles = [clipped(names[i], 22 if few else 26) for i in order]
     figure, axes = _small(size) if few else _large(size, max(map(len, titles)))
     axes.imshow((255 * _colours(cells)).round().astype(np.uint8), interpolation="none")  # a pixel a cell, in SVG
     font = 8 if few else 6.5
@@ -64,10 +65,6 @@ def _large(size: int, letters: int) -> tuple[Figure, Any]:
     figure = Figure(figsize=(inches, inches))
     low = (title + names) / inches
     return figure, figure.add_axes((low, low, matrix / inches, matrix / inches))
-
-
-def shortened(name: str, length: int) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def _colours(cells: np.ndarray) -> np.ndarray:

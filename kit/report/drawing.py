@@ -88,6 +88,18 @@ class Figures:
         return text.getvalue()
 
 
+def charted(size: tuple[float, float], x_label: str, y_label: str) -> tuple[Figure, Any]:
+    """A figure of one chart with a grid, and its axes; ``size`` in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(True)
+    return figure, axes
+
+
 def _on_white(svg: str) -> str:
     """A figure that stands alone has paper of its own, whatever shows it."""
     head, opening, rest = svg.partition("<svg")

@@ -27,7 +27,7 @@ def confusion_counts(labels: np.ndarray, predicted: np.ndarray, classes: int) ->
     Args:
         labels, predicted: int (rows,), 0..classes-1.
     """
-    cells = labels * classes + predicted  # scikit-learn's is the same, and takes most of a second to import
+    cells = labels * classes + predicted  # scikit-learn's is the same, and takes a second to import
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
 
