@@ -149,7 +149,7 @@ def _confusion_counts(run: ComparedRun) -> np.ndarray:
 
 
 def _write_data(path: Path, told: Comparison | Leaderboard) -> None:
-    text = f"{json.dumps(told.as_json(), indent=2)}\n" if path.suffix == ".json" else _as_csv(told.flat_rows())
+    text = f"{json.dumps(told.to_dict(), indent=2)}\n" if path.suffix == ".json" else _as_csv(told.flat_rows())
     try:
         write_text(path, text)
     except OSError as error:
