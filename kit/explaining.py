@@ -45,6 +45,25 @@ class Explanation:
     models: tuple[tuple[Path, ...], ...]
     notes: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """What is not drawn, as JSON has it; classes by their names."""
+        images = [
+            {
+                "id": image.id,
+                "label": None if image.label is None else self.class_names[image.label],
+                "explained": self.class_names[image.explained],
+                "probability": float(image.probabilities[image.explained]),
+                "likeliest": [
+                    {"class": self.class_names[i], "probability": float(image.probabilities[i])}
+                    for i in image.likeliest
+                ],
+                "models": [str(path) for path in models],
+            }
+            for image, models in zip(self.images, self.models, strict=True)
+        ]
+        layer = {"layer": self.layer, "layer_shape": list(self.layer_shape)}
+        return {"path": str(self.path), **layer, "notes": list(self.notes), "images": images}
+
 
 @dataclass(frozen=True)
 class _Chosen:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit.scoring.bootstrap import RESAMPLES, draws
+from kit.scoring.bootstrap import RESAMPLES, draws, interval_of
 from kit.scoring.evaluation import Score, measure_metric
 from kit.scoring.paired import Paired, holm, in_words, paired_test
 
@@ -139,12 +139,8 @@ def _metric_differences(shared: Sequence[Shared], metric: str | None, seed: int)
     scores: list[Score | None] = []
     for each in shared:
         differences = sampled(each.first, each, 0) - sampled(each.second, each, 1)
-        of_samples = differences[1:][np.isfinite(differences[1:])]
-        if not np.isfinite(differences[0]) or not len(of_samples):
-            scores.append(None)
-            continue
-        low, high = np.percentile(of_samples, [2.5, 97.5])
-        scores.append(Score(float(differences[0]), float(low), float(high)))
+        interval = interval_of(differences[1:]) if np.isfinite(differences[0]) else None
+        scores.append(None if interval is None else Score(float(differences[0]), *interval))
     return scores
 
 
