@@ -14,6 +14,7 @@ import numpy as np
 from kit.errors import RunError
 from kit.files import check_replaceable, write_text
 from kit.report.compared import ComparedRun, Comparison, Leaderboard
+from kit.report.pages import cannot_write, check_page, figures_directory, write_page
 from kit.report.standings import short_names, table_of
 from kit.scoring.confusion import confusion_counts, differing_confusions
 
@@ -30,10 +31,12 @@ def check_table(path: Path) -> None:
     """
     if path.suffix not in FORMATS:
         raise RunError(f"--out {path}: expected a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if path.suffix == ".html":
+        return check_page(path)
     try:
         check_replaceable(path)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise cannot_write(path, error) from None
 
 
 def write_leaderboard(board: Leaderboard, path: Path) -> None:
@@ -44,7 +47,6 @@ def write_leaderboard(board: Leaderboard, path: Path) -> None:
     """
     if path.suffix != ".html":
         return _write_data(path, board)
-    from kit.report.pages import write_page
 
     tables = [
         {
@@ -80,19 +82,15 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
         return _write_data(path, comparison)
     from kit.report import comparison_figures as draw
     from kit.report.drawing import Figures
-    from kit.report.pages import figures_directory, write_page
 
     runs = comparison.runs
     names = [run.name for run in runs]
     figures = Figures(figures_directory(path))
-    try:
-        curves = [
-            figures.add(f"curves-{name}", f"{name} of {len(runs)} runs against epochs", draw.curves, which, lines)
-            for name, which, lines in draw.curve_figures(runs)
-        ]
-        confusions, differing = _confusions(comparison, figures)
-    except OSError as error:
-        raise _unwritable(path, error) from None
+    curves = [
+        figures.add(f"curves-{name}", f"{name} of {len(runs)} runs against epochs", draw.curves, which, lines)
+        for name, which, lines in draw.curve_figures(runs)
+    ]
+    confusions, differing = _confusions(comparison, figures)
     sections = [("runs", "Runs"), ("tests", "More than noise?"), ("recipes", "Recipes"), ("curves", "Curves")]
     write_page(
         path,
@@ -153,7 +151,7 @@ def _write_data(path: Path, told: Comparison | Leaderboard) -> None:
     try:
         write_text(path, text)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise cannot_write(path, error) from None
 
 
 def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
@@ -164,7 +162,3 @@ def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _unwritable(path: Path, error: OSError) -> RunError:
-    return RunError(f"cannot write {path}: {error.strerror or error}; choose another --out")

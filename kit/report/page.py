@@ -18,7 +18,7 @@ from kit.report.drawing import Figures
 from kit.report.exported import BATCH, measure_files
 from kit.report.material import Material
 from kit.report.mistakes import BUDGET, CONFIDENT, NEAR, Pictures, choose_mistakes, item_of
-from kit.report.pages import check_page, figures_directory, write_page
+from kit.report.pages import figures_directory, write_page
 from kit.scoring.confusion import confused_pairs, confused_together, confusion_counts
 from kit.training.answered import PART_TITLES
 
@@ -44,7 +44,6 @@ def write_report(runs: Sequence[Material], path: Path) -> Path:
     Raises:
         RunError: the page cannot be written.
     """
-    check_page(path)
     names = _distinct_names(runs)
     several = len(runs) > 1
     views = [
