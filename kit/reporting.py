@@ -37,8 +37,8 @@ def report(run: Runs | None = None, out: StrPath | None = None, *, runs: StrPath
     Raises:
         KitError: it is not a run, its recipe.json is damaged, or the page cannot be written.
     """
-    from kit.report.page import write_report
     from kit.report.pages import check_page
+    from kit.report.run_page import write_report
 
     named = list(run) if isinstance(run, Sequence) and not isinstance(run, str) else [run]
     opened = [open_run(one, Path(runs)) for one in named]
