@@ -35,7 +35,7 @@ ROWS, CLASSES, EPOCHS = 10_000, 100, 60
 IMPORTS = (
     "matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "jinja2", "PIL.Image",
     "sklearn.metrics", "scipy.cluster.hierarchy", "scipy.stats", "scipy.sparse", "onnxruntime", "kit.evaluating",
-    "kit.report.page", "keras",
+    "kit.report.run_page", "keras",
 )  # fmt: skip
 SECONDS, BYTES_OF_MEMORY, BYTES_OF_PAGE = 15.0, 1.5e9, 5e6
 

@@ -19,7 +19,7 @@ from kit.report.compared import ComparedRun, Comparison, Group, Leaderboard
 from kit.report.standings import GAP_NOTE, PUBLISHED_NOTE, short_names
 from kit.scoring.metrics import make_metric
 from kit.scoring.pairs import Shared, judge_pairs
-from kit.training.answered import Answered, answered_rows
+from kit.training.answered import PART_TITLES, Answered, answered_rows
 from kit.training.outline import RunOutline, class_extremes, outline, rank
 from kit.training.runs import RunDirectory, find_runs
 
@@ -152,7 +152,8 @@ def compare_runs(
                 f"the run {row.run} is damaged: its recipe.json or metrics.json is not what kit train writes"
             )
     names = short_names(outlines)
-    runs = [_read(run, row, name) for run, row, name in zip(opened, outlines, names, strict=True)]
+    lost: list[str] = []
+    runs = [_read(run, row, name, lost) for run, row, name in zip(opened, outlines, names, strict=True)]
     metrics = {run.outline.metric for run in runs}
     if len(metrics) == 1:
         runs.sort(key=lambda run: rank(replace(run.outline, task="")))  # by the score alone
@@ -160,7 +161,7 @@ def compare_runs(
     pairs = judge_pairs(shared, metrics.pop() if len(metrics) == 1 else None)
     if any(run.outline.gap is not None for run in runs):
         notes.append(GAP_NOTE)
-    comparison = Comparison(tuple(runs), _recipe_differences(runs), tuple(pairs), tuple(notes))
+    comparison = Comparison(tuple(runs), _recipe_differences(runs), tuple(pairs), (*lost, *notes))
     if out is not None:
         write_comparison(comparison, Path(out))
     return comparison
@@ -187,8 +188,13 @@ def _check_comparable(runs: Sequence[RunDirectory]) -> None:
             )
 
 
-def _read(run: RunDirectory, row: RunOutline, name: str) -> ComparedRun:
-    saved, answered = run.read_recipe(), answered_rows(run)
+def _read(run: RunDirectory, row: RunOutline, name: str, notes: list[str]) -> ComparedRun:
+    saved, answered = run.read_recipe(), {}
+    for part, rows in answered_rows(run).items():
+        if lost := len(rows) - len(rows.finite):
+            notes.append(f"{name}, {PART_TITLES[part]}: {lost:,} of {len(rows):,} answers are not numbers and left out")
+        if len(rows) > lost:
+            answered[part] = rows.finite
     folds = run.trained_folds()
     held_out = answered.get("out_of_fold") or answered.get("validation")
     some = held_out or answered.get("test")
@@ -257,8 +263,8 @@ def _shared_rows(runs: Sequence[ComparedRun]) -> tuple[list[Shared], list[str]]:
         if found[0] is None and first.held_out is not None and second.held_out is not None:
             apart[NO_ROWS].append(f"{first.name} and {second.name}")
     notes = [f"{_listed(pairs)}: {why}" for why, pairs in apart.items() if pairs]
-    without = [run.name for run in runs if run.held_out is None]
-    return shared, notes + [f"{name} has no held-out rows: it was trained on every row" for name in without]
+    refits = [run.name for run in runs if run.held_out is None and "refit_of" in run.saved]
+    return shared, notes + [f"{name} has no held-out rows: it was trained on every row" for name in refits]
 
 
 def _listed(pairs: Sequence[str]) -> str:

@@ -10,25 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from kit.data.images import Competition, Images, LabelValue, Superclasses
+from kit.data.images import Competition, Images, LabelValue, Superclasses, class_title
 from kit.data.progress import tell_progress
 from kit.errors import KitError, RecipeError
 from kit.members import open_members
 from kit.opening import StrPath, open_for_model, saved_competition, training_images
 from kit.scoring.evaluation import Evaluation, evaluate_rows
 from kit.scoring.metrics import make_metric
-from kit.training.answered import answered_rows
+from kit.training.answered import PART_TITLES, answered_rows
 from kit.training.fold_directory import FoldDirectory
 from kit.training.runs import RunDirectory, open_run
 
 TRAINING_ROWS = 5000  # of each model, whose answers take seconds; a share of 90 % is then told to within a point
-PARTS = {
-    "training": "training",
-    "validation": "validation",
-    "out_of_fold": "out of fold",
-    "test": "test",
-}
-"""Parts of the data, in their order, and in words."""
 _SEED = 0
 
 
@@ -76,8 +69,7 @@ class RunEvaluation:
 
     def class_title(self, label: int) -> str:
         """A class's name, and the value that a submission has for it where that is another."""
-        name, value = self.class_names[label], str(self.label_values[label])
-        return name if name == value else f"{value} {name}"
+        return class_title(self.class_names[label], self.label_values[label])
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON has it; classes by the competition's own labels, ``label``, and their names."""
@@ -205,11 +197,11 @@ def _held_out(run: RunDirectory, notes: list[str]) -> dict[str, _Rows]:
         return {}
     parts = {}
     for name, rows in answered.items():
-        known = np.isfinite(rows.probabilities).all(axis=1)
-        if not known.all():
-            notes.append(f"{PARTS[name]}: {(~known).sum():,} of {len(known):,} answers are not numbers and left out")
-        if known.any():
-            parts[name] = _Rows(rows.labels[known], rows.probabilities[known], rows.selected)
+        known = rows.finite
+        if lost := len(rows) - len(known):
+            notes.append(f"{PART_TITLES[name]}: {lost:,} of {len(rows):,} answers are not numbers and left out")
+        if len(known):
+            parts[name] = _Rows(known.labels, known.probabilities, known.selected)
     return parts
 
 
@@ -298,10 +290,10 @@ def _of_parts(parts: dict[str, Evaluation], names: Sequence[str]) -> list[str]:
     notes = []
     for part, found in parts.items():
         if found.selected:
-            notes.append(f"{PARTS[part]}: its rows had a say in the training, so that its figures are too good")
+            notes.append(f"{PART_TITLES[part]}: its rows had a say in the training, so that its figures are too good")
         if found.missing_classes:
             missing = ", ".join(names[label] for label in found.missing_classes)
-            notes.append(f"{PARTS[part]}: it has no rows of {missing}")
+            notes.append(f"{PART_TITLES[part]}: it has no rows of {missing}")
     return notes
 
 

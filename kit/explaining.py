@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kit.data.images import class_title
 from kit.errors import DataError, RecipeError, RunError
 from kit.members import Member, open_members
 from kit.opening import NOTHING_TRAINED, StrPath, saved_competition, training_images
@@ -43,6 +44,25 @@ class Explanation:
     layer_shape: tuple[int, int, int]
     models: tuple[tuple[Path, ...], ...]
     notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is not drawn, as JSON has it; classes by their names."""
+        images = [
+            {
+                "id": image.id,
+                "label": None if image.label is None else self.class_names[image.label],
+                "explained": self.class_names[image.explained],
+                "probability": float(image.probabilities[image.explained]),
+                "likeliest": [
+                    {"class": self.class_names[i], "probability": float(image.probabilities[i])}
+                    for i in image.likeliest
+                ],
+                "models": [str(path) for path in models],
+            }
+            for image, models in zip(self.images, self.models, strict=True)
+        ]
+        layer = {"layer": self.layer, "layer_shape": list(self.layer_shape)}
+        return {"path": str(self.path), **layer, "notes": list(self.notes), "images": images}
 
 
 @dataclass(frozen=True)
@@ -101,7 +121,7 @@ def explain(
         raise RunError(NOTHING_TRAINED.format(run.path))
     (member,) = open_members([run], Path(runs))
     card = load_models([member])[0][0].card
-    names = [_title(*each) for each in zip(card.class_names, card.label_values, strict=True)]
+    names = [class_title(*each) for each in zip(card.class_names, card.label_values, strict=True)]
     wanted = None if class_name is None else _class_index(class_name, card, names)
     named = [str(each) for each in ids]
     chosen = _of_ids(named, run, test) if input is None else _of_input(Path(input), run, card)
@@ -111,10 +131,6 @@ def explain(
     explanation = Explanation(path, images, tuple(names), found.layer, found.layer_shape, models, notes)
     save_picture(draw_explanations(images, names, _caption(run, explanation)), path)
     return explanation
-
-
-def _title(name: str, value: Any) -> str:
-    return name if name == str(value) else f"{value} {name}"
 
 
 def _class_index(wanted: str, card: ModelCard, titles: Sequence[str]) -> int:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import KitError
 from kit.opening import StrPath
-from kit.training.events import Epoch
 from kit.training.runs import RunDirectory
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-    from matplotlib.figure import Figure
 
 _ODD = (KitError, LookupError, TypeError, ValueError, AttributeError)  # what files of other versions may lead to
-_PARTS = {"validation": "validation", "out_of_fold": "out of fold", "test": "test"}
 _FIELDS = ("model", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "augment", "split", "seed")
 
 
@@ -104,10 +100,11 @@ def _headline(run: RunDirectory) -> str:
 def _scores(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """A row for each part of the data: its figures with their interval, and whether it had a say in the training."""
     from kit.scoring.metrics import make_metric
+    from kit.training.answered import PART_TITLES
 
     name = metrics.get("metric", "accuracy")  # before there was a choice
     rows = []
-    for part in (part for part in _PARTS if part in metrics):
+    for part in (part for part in PART_TITLES if part in metrics):
         found = metrics[part]
         low, high = found["accuracy_interval"]
         figures = [f"accuracy {100 * found['accuracy']:.2f} % ({100 * low:.2f} to {100 * high:.2f} %)"]
@@ -115,7 +112,12 @@ def _scores(metrics: dict[str, Any]) -> list[dict[str, Any]]:
             figures.insert(0, f"{name} {make_metric(name).show(found['score'])}")
         figures.append(f"log loss {found['log_loss']:.4f}")
         rows.append(
-            {"part": _PARTS[part], "figures": figures, "rows": found["rows"], "selected": bool(found.get("selected"))}
+            {
+                "part": PART_TITLES[part],
+                "figures": figures,
+                "rows": found["rows"],
+                "selected": bool(found.get("selected")),
+            }
         )
     return rows
 
@@ -141,37 +143,11 @@ def _curves(run: RunDirectory, id: str) -> Markup | str:
     """The folds' curves as ``<svg>``, whose style reaches nothing else in the notebook."""
     from markupsafe import Markup
 
+    from kit.report.curves import draw_loss_and_accuracy
     from kit.report.drawing import Figures
+    from kit.reporting import courses_of
 
-    histories = [_try(fold.read_history, []) for fold in run.begun_folds()]
-    histories = [history for history in histories if history]
-    if not histories:
+    if not (courses := courses_of(run)):
         return ""
-    svg = Figures().add(id, "Loss and accuracy against epochs", _small_curves, histories)
+    svg = Figures().add(id, "Loss and accuracy against epochs", draw_loss_and_accuracy, courses)
     return Markup(svg.replace("*{", f"#{id} svg *{{"))
-
-
-def _small_curves(histories: Sequence[Sequence[Epoch]]) -> Figure:
-    from matplotlib.figure import Figure
-
-    from kit.report.drawing import BLUE, ORANGE
-
-    figure = Figure(figsize=(4.8, 1.9), layout="constrained")
-    loss, accuracy = figure.subplots(1, 2)
-    # Folds may have no rows that are watched, and then no figures of them.
-    watched = any(math.isfinite(each.validation_loss) for history in histories for each in history)
-    for number, history in enumerate(histories):
-        epochs = [each.epoch for each in history]
-        style: dict[str, Any] = {"linewidth": 1.2, "marker": "o" if len(history) == 1 else "", "markersize": 3}
-        names = ("training", "watched" if watched else None) if number == 0 else (None, None)
-        loss.plot(epochs, [each.loss for each in history], color=BLUE, label=names[0], **style)
-        loss.plot(epochs, [each.validation_loss for each in history], color=ORANGE, label=names[1], **style)
-        accuracy.plot(epochs, [100 * each.accuracy for each in history], color=BLUE, **style)
-        accuracy.plot(epochs, [100 * each.validation_accuracy for each in history], color=ORANGE, **style)
-    for axes, title in ((loss, "loss"), (accuracy, "accuracy, %")):
-        axes.set_title(title)
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(True)
-    loss.legend(fontsize=7)
-    return figure

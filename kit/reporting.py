@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +37,8 @@ def report(run: Runs | None = None, out: StrPath | None = None, *, runs: StrPath
     Raises:
         KitError: it is not a run, its recipe.json is damaged, or the page cannot be written.
     """
-    from kit.report.page import write_report
     from kit.report.pages import check_page
+    from kit.report.run_page import write_report
 
     named = list(run) if isinstance(run, Sequence) and not isinstance(run, str) else [run]
     opened = [open_run(one, Path(runs)) for one in named]
@@ -102,7 +101,7 @@ def gather(run: RunDirectory) -> Material:
         metrics=_metrics(run, notes),
         class_names=found.class_names,
         label_values=found.label_values,
-        courses=_courses(run),
+        courses=courses_of(run),
         answered=answered,
         evaluations=found.parts,
         best_epochs=tuple(vars(best) for best in found.best_epochs),
@@ -151,8 +150,8 @@ def _data(saved: dict[str, Any], notes: list[str]) -> tuple[Competition | None, 
         return competition, None
 
 
-def _courses(run: RunDirectory) -> tuple[Course, ...]:
-    """Of the models whose history can be read; the evaluation tells of others."""
+def courses_of(run: RunDirectory) -> tuple[Course, ...]:
+    """How each of a run's models was trained, of those whose history can be read; the evaluation tells of others."""
     from kit.report.curves import Course
 
     courses = []
@@ -184,16 +183,10 @@ def _answered(run: RunDirectory, classes: int) -> dict[str, Answered]:
     from kit.training.answered import answered_rows
 
     try:
-        parts = answered_rows(run)
+        parts = {part: rows.finite for part, rows in answered_rows(run).items()}
     except RunError:
         return {}
-    whole = {}
-    for part, rows in parts.items():
-        known = np.isfinite(rows.probabilities).all(axis=1)
-        if known.any() and rows.probabilities.shape[1] == classes:
-            arrays = rows.ids[known], rows.labels[known], rows.probabilities[known]
-            whole[part] = replace(rows, ids=arrays[0], labels=arrays[1], probabilities=arrays[2])
-    return whole
+    return {part: rows for part, rows in parts.items() if len(rows) and rows.probabilities.shape[1] == classes}
 
 
 def _suspects(answered: dict[str, Answered]) -> tuple[Suspect, ...]:

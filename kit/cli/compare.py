@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,13 +23,13 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Runs side by side: scores, recipes, curves, mistakes, and whether they differ by more than noise."""
+    from kit.cli.quiet import silence_matplotlib
     from kit.comparing import compare_runs
 
-    # Where its directory cannot be written, Matplotlib takes a temporary one and warns of it at length.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    silence_matplotlib()
     compared = compare_runs(*runs_to_compare, submissions=submissions, out=out)
     if as_json:
-        return print_json(compared.as_json())
+        return print_json(compared.to_dict())
     _print(compared)
     if out is not None:
         typer.echo(f"\ncomparison  {out}")

@@ -24,6 +24,7 @@ _UNCHECKED = {
     "path_type": None,
 }
 """Of ``typer.Option`` and ``typer.Argument``: nothing is asked of a path but that it can be read if it is there."""
+_UNKNOWN = object()
 
 
 class Command(TyperCommand):
@@ -36,7 +37,8 @@ class Command(TyperCommand):
 def converted_when_needed(parameters: Sequence[Any]) -> Sequence[Any]:
     """The same parameters, which come to the same values and mistakes as Typer's own.
 
-    A Typer that asks for its validators by another name converts everything itself again, and takes longer.
+    It is Typer's private matter what this replaces. A Typer that asks for its validators by another name, or keeps what
+    they are made of elsewhere, converts everything itself again, and takes longer.
     """
     for parameter in parameters:
         parameter.get_runtime_param = _WhenNeeded
@@ -48,9 +50,9 @@ class _WhenNeeded:
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         several = param.multiple or param.nargs == -1
+        kind: Any = getattr(getattr(param, "type_descriptor", None), "annotation", None)
         if value is None:
             return () if several else None
-        kind = param.type_descriptor.annotation
         if not several and _is_as_given(param, kind, value):
             return kind(value)
         if several and isinstance(value, list | tuple):
@@ -61,8 +63,10 @@ class _WhenNeeded:
 
 
 def _is_as_given(param: Any, kind: Any, value: Any) -> bool:
-    asked = param.type_descriptor.parameter_info
-    if not isinstance(value, str | Path) or any(getattr(asked, name) != usual for name, usual in _UNCHECKED.items()):
+    asked = getattr(getattr(param, "type_descriptor", None), "parameter_info", None)
+    if not isinstance(value, str | Path) or any(
+        getattr(asked, name, _UNKNOWN) != usual for name, usual in _UNCHECKED.items()
+    ):
         return False
     if kind is Path:
         there = os.path.exists(value)  # noqa: PTH110  Path.exists raises where a folder may not be looked into

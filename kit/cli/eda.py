@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -32,8 +31,9 @@ def eda(
 ) -> None:
     """Show a competition's images on one page: classes, samples, pixels, averages, duplicates, drift."""
     from kit import exploring
+    from kit.cli.quiet import silence_matplotlib
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # as in kit report
+    silence_matplotlib()
     with reading_shown(sys.stderr):
         explored = exploring.eda(
             competition,

@@ -51,12 +51,12 @@ def _rows(words: str) -> int | None:
 
 
 def _print_figures(found: RunEvaluation) -> None:
-    from kit.evaluating import PARTS
     from kit.scoring.evaluation import figure_title
+    from kit.training.answered import PART_TITLES
 
     parts = found.parts.values()
     names = dict.fromkeys(name for part in parts for name in part.scores)
-    header = ["", *(f"{PARTS[name]}, {part.rows:,} rows" for name, part in found.parts.items())]
+    header = ["", *(f"{PART_TITLES[name]}, {part.rows:,} rows" for name, part in found.parts.items())]
     rows = [[figure_title(name), *(_cell(name, part.scores.get(name)) for part in parts)] for name in names]
     for title, which in (("best class", "best_class"), ("worst class", "worst_class")):
         labels = [getattr(part, which) for part in parts]

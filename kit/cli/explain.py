@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from kit.cli.format import print_json
 from kit.cli.options import DEFAULT_RUNS, Json, Runs
-
-if TYPE_CHECKING:
-    from kit.explaining import Explanation
 
 
 def explain(
@@ -33,14 +29,13 @@ def explain(
 ) -> None:
     """Show what in an image speaks for a class: a class-activation map."""
     from kit import api
-    from kit.cli.quiet import import_keras_quietly
+    from kit.cli.quiet import import_keras_quietly, silence_matplotlib
 
-    # Where its directory cannot be written, Matplotlib takes a temporary one and warns of it at length.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    silence_matplotlib()
     import_keras_quietly()
     found = api.explain(run, input, ids=ids or (), test=test, class_name=class_name, out=out, runs=runs)
     if as_json:
-        return print_json(_plain(found))
+        return print_json(found.to_dict())
     for image in found.images:
         told = ", ".join(f"{100 * image.probabilities[i]:.2f} % {found.class_names[i]}" for i in image.likeliest)
         truth = "" if image.label is None else f"; is {found.class_names[image.label]}"
@@ -52,26 +47,3 @@ def explain(
     for note in found.notes:
         typer.echo(f"note    {note}")
     typer.echo(f"wrote   {found.path}")
-
-
-def _plain(found: Explanation) -> dict[str, Any]:
-    return {
-        "path": str(found.path),
-        "layer": found.layer,
-        "layer_shape": list(found.layer_shape),
-        "notes": list(found.notes),
-        "images": [
-            {
-                "id": image.id,
-                "label": None if image.label is None else found.class_names[image.label],
-                "explained": found.class_names[image.explained],
-                "probability": float(image.probabilities[image.explained]),
-                "likeliest": [
-                    {"class": found.class_names[i], "probability": float(image.probabilities[i])}
-                    for i in image.likeliest
-                ],
-                "models": [str(path) for path in models],
-            }
-            for image, models in zip(found.images, found.models, strict=True)
-        ],
-    }

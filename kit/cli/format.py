@@ -33,24 +33,22 @@ def public_score(submission: dict[str, Any] | None) -> str:
 def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Columns as wide as their widest cell; numbers to the right."""
     cells = [list(map(str, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
-    for line in ([*header], *cells):
-        parts = (
-            cell.rjust(width) if is_right else cell.ljust(width)
-            for cell, width, is_right in zip(line, widths, right, strict=True)
-        )
-        typer.echo("  ".join(parts).rstrip())
+    _print_columns(header, cells, right)
 
 
 def print_standings(table: Table) -> None:
     """A table of runs; figures to the right."""
     rows = [[f"{cell.mark} {cell.text}".strip() for cell in row] for row in table.rows]
-    widths = [max(map(len, column)) for column in zip(table.header, *rows, strict=True)]
-    for row in ([*table.header], *rows):
+    _print_columns(table.header, rows, table.is_number)
+
+
+def _print_columns(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for line in (header, *rows):
         parts = (
-            cell.rjust(width) if is_number else cell.ljust(width)
-            for cell, width, is_number in zip(row, widths, table.is_number, strict=True)
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, is_right in zip(line, widths, right, strict=True)
         )
         typer.echo("  ".join(parts).rstrip())
 

@@ -29,7 +29,7 @@ def leaderboard(
         raise RunError(f"--runs {runs} is not a directory: name the one that kit train has as --out")
     board = ranked(competition, runs=runs, submissions=submissions, out=out)
     if as_json:
-        return print_json(board.as_json())
+        return print_json(board.to_dict())
     _print(board, runs)
     if out is not None:
         typer.echo(f"\nleaderboard  {out}")

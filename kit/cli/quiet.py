@@ -1,4 +1,4 @@
-"""A terminal without TensorFlow's remarks on the machine."""
+"""A terminal without the remarks of libraries on the machine."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def native_errors_hidden() -> Iterator[int]:
         os.dup2(kept, 2)
         os.close(nowhere)
         os.close(kept)
+
+
+def silence_matplotlib() -> None:
+    """Where its directory cannot be written to, it takes a temporary one and warns of it at length."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def import_onnxruntime_quietly() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +16,10 @@ def report(
     runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
 ) -> None:
     """Write a self-contained HTML page: scores, curves, confusions, probabilities, mistakes, likely label errors."""
-    from kit.cli.quiet import import_keras_quietly, import_onnxruntime_quietly
+    from kit.cli.quiet import import_keras_quietly, import_onnxruntime_quietly, silence_matplotlib
     from kit.reporting import report_each, takes_keras
 
-    # Where its directory cannot be written, Matplotlib takes a temporary one and warns of it at length.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    silence_matplotlib()
     import_onnxruntime_quietly()
     if takes_keras(run or [], runs=runs):
         import_keras_quietly()

@@ -76,6 +76,11 @@ class Superclasses:
     of_class: tuple[int, ...]
 
 
+def class_title(name: str, value: LabelValue) -> str:
+    """A class's name, and the value that a submission has for it where that is another: ``42 lying``."""
+    return name if name == str(value) else f"{value} {name}"
+
+
 @dataclass(frozen=True)
 class Competition:
     """What is asked: where the images come from, what the classes are called, how a submission looks.

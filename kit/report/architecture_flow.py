@@ -70,16 +70,11 @@ def flow(parts: Sequence[Part]) -> Figure:
             _draw_step(axes, part, y, measure)
         if following:
             _arrow(axes, WIDTH / 2, following[0] - GAP, following[0])
-    parameters = sum(part.parameters * _times(part) for part in parts)
-    trainable = sum(part.trainable * _times(part) for part in parts)
+    parameters = sum(part.parameters * part.times for part in parts)
+    trainable = sum(part.trainable * part.times for part in parts)
     said = f"{parameters:,} parameters" + (f", {trainable:,} of them trainable" if trainable != parameters else "")
     axes.text(NUMBERS_END, total - LINE * 0.9, said, ha="right", va="center", fontsize=SIZE)
     return figure
-
-
-def _times(part: Part) -> int:
-    """A stage has all of its layers, a repeat those of one."""
-    return part.times
 
 
 # --- one part ---------------------------------------------------------------------------------------------

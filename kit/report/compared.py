@@ -50,7 +50,7 @@ class Leaderboard:
     unranked: tuple[RunOutline, ...]
     notes: tuple[str, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {
             "competition": self.competition,
             "groups": [
@@ -124,7 +124,7 @@ class Comparison:
     def flat_rows(self) -> list[dict[str, Any]]:
         return flat_rows([run.outline for run in self.runs], self.places or [None] * len(self.runs))
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Of the classes, the five that either run of a pair gains most on."""
         pairs = []
         for pair in self.pairs:

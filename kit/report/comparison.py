@@ -14,8 +14,9 @@ import numpy as np
 from kit.errors import RunError
 from kit.files import check_replaceable, write_text
 from kit.report.compared import ComparedRun, Comparison, Leaderboard
+from kit.report.pages import cannot_write, check_page, figures_directory, write_page
 from kit.report.standings import short_names, table_of
-from kit.scoring.pairs import differing_confusions, row_shares
+from kit.scoring.confusion import confusion_counts, differing_confusions
 
 FORMATS = (".csv", ".json", ".html")
 NAMED_CLASSES = 20  # up to which a confusion matrix beside others has room for the names of its classes
@@ -30,10 +31,12 @@ def check_table(path: Path) -> None:
     """
     if path.suffix not in FORMATS:
         raise RunError(f"--out {path}: expected a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if path.suffix == ".html":
+        return check_page(path)
     try:
         check_replaceable(path)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise cannot_write(path, error) from None
 
 
 def write_leaderboard(board: Leaderboard, path: Path) -> None:
@@ -44,7 +47,6 @@ def write_leaderboard(board: Leaderboard, path: Path) -> None:
     """
     if path.suffix != ".html":
         return _write_data(path, board)
-    from kit.report.pages import write_page
 
     tables = [
         {
@@ -80,19 +82,15 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
         return _write_data(path, comparison)
     from kit.report import comparison_figures as draw
     from kit.report.drawing import Figures
-    from kit.report.pages import figures_directory, write_page
 
     runs = comparison.runs
     names = [run.name for run in runs]
     figures = Figures(figures_directory(path))
-    try:
-        curves = [
-            figures.add(f"curves-{name}", f"{name} of {len(runs)} runs against epochs", draw.curves, which, lines)
-            for name, which, lines in draw.curve_figures(runs)
-        ]
-        confusions, differing = _confusions(comparison, figures)
-    except OSError as error:
-        raise _unwritable(path, error) from None
+    curves = [
+        figures.add(f"curves-{name}", f"{name} of {len(runs)} runs against epochs", draw.curves, which, lines)
+        for name, which, lines in draw.curve_figures(runs)
+    ]
+    confusions, differing = _confusions(comparison, figures)
     sections = [("runs", "Runs"), ("tests", "More than noise?"), ("recipes", "Recipes"), ("curves", "Curves")]
     write_page(
         path,
@@ -124,9 +122,9 @@ def _confusions(comparison: Comparison, figures: Any) -> tuple[list[Any], list[A
     counts = [_confusion_counts(run) for run in known]
     if known and max(len(run.class_names) for run in known) > NAMED_CLASSES:
         alike = [run.class_names == known[0].class_names for run in known]
-        shares = [row_shares(matrix) for matrix, same in zip(counts, alike, strict=True) if same]
+        matrices = [matrix for matrix, same in zip(counts, alike, strict=True) if same]
         names = known[0].class_names
-        rows = [(names[true], names[taken], each) for true, taken, each in differing_confusions(shares)]
+        rows = [(names[true], names[taken], each) for true, taken, each in differing_confusions(matrices)]
         return [], [[run.name for run, same in zip(known, alike, strict=True) if same], rows]
     drawn = [
         {
@@ -145,17 +143,15 @@ def _confusions(comparison: Comparison, figures: Any) -> tuple[list[Any], list[A
 def _confusion_counts(run: ComparedRun) -> np.ndarray:
     """int (classes, classes): rows of each true class that were taken for each class."""
     answered: Any = run.test if run.held_out is None else run.held_out
-    classes = answered.probabilities.shape[1]
-    cells = answered.labels * classes + answered.probabilities.argmax(axis=1)
-    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    return confusion_counts(answered.labels, answered.probabilities.argmax(axis=1), answered.probabilities.shape[1])
 
 
 def _write_data(path: Path, told: Comparison | Leaderboard) -> None:
-    text = f"{json.dumps(told.as_json(), indent=2)}\n" if path.suffix == ".json" else _as_csv(told.flat_rows())
+    text = f"{json.dumps(told.to_dict(), indent=2)}\n" if path.suffix == ".json" else _as_csv(told.flat_rows())
     try:
         write_text(path, text)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise cannot_write(path, error) from None
 
 
 def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
@@ -166,7 +162,3 @@ def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _unwritable(path: Path, error: OSError) -> RunError:
-    return RunError(f"cannot write {path}: {error.strerror or error}; choose another --out")

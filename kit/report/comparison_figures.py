@@ -12,6 +12,8 @@ import numpy as np
 
 from kit.report.compared import ComparedRun
 from kit.report.drawing import BLUE, GREY, PALETTE
+from kit.report.lettering import clipped
+from kit.scoring.confusion import row_shares
 from kit.scoring.metrics import make_metric
 from kit.training.events import Epoch
 
@@ -123,13 +125,13 @@ def confusion(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     from matplotlib.figure import Figure
 
     size = len(class_names)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    share = np.nan_to_num(row_shares(counts))
     inches = 3.5 if size <= SMALL else 5.0
     figure = Figure(figsize=(inches, 0.95 * inches), layout="constrained")
     axes = figure.subplots()
     axes.imshow(share, cmap=LinearSegmentedColormap.from_list("share", ["#ffffff", BLUE]), vmin=0, vmax=1)
     font = min(9.0, 90 / size)
-    ticks = [name if len(name) <= 14 else f"{name[:13]}…" for name in class_names]
+    ticks = [clipped(name, 14) for name in class_names]
     axes.set_xticks(range(size), ticks, rotation=90 if max(map(len, ticks)) > 2 else 0, fontsize=min(9, 140 / size))
     axes.set_yticks(range(size), ticks, fontsize=min(9, 140 / size))
     axes.set_xlabel("taken for")

@@ -1,76 +1,21 @@
-"""Who is taken for whom: the order in which confused classes stand together, the matrix, the pairs."""
+"""The confusion matrix of a run as a figure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kit.report.drawing import BLUE, INK, ORANGE
+from kit.report.lettering import clipped
+from kit.scoring.confusion import row_shares
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBERS_WITHIN = 20  # classes up to which every cell has room for its number
 STRONGEST = 0.85  # opacity of a cell: text in the page's own colour has a contrast of 4.5 on it, light or dark
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Rows of one class that were taken for another.
-
-    share: of the rows of the true class.
-    """
-
-    true: int
-    predicted: int
-    rows: int
-    share: float
-
-
-def confusion_counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """int (classes, classes): rows are true classes, columns what they were taken for."""
-    from sklearn.metrics import confusion_matrix
-
-    return confusion_matrix(labels, predicted, labels=np.arange(classes))
-
-
-def row_shares(counts: np.ndarray) -> np.ndarray:
-    """Counts as shares of the true class: float (classes, classes); NaN for a class without rows."""
-    totals = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
-
-
-def confused_together(counts: np.ndarray) -> np.ndarray:
-    """An order of the classes in which those that are taken for each other are neighbours: int (classes,).
-
-    Average linkage on how seldom two classes are confused, with SciPy's optimal order of the leaves (Bar-Joseph et
-    al., 2001). Two classes stay as they are.
-    """
-    from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-    from scipy.spatial.distance import squareform
-
-    if len(counts) < 3:
-        return np.arange(len(counts))
-    confused = np.nan_to_num(row_shares(counts))
-    confused = confused + confused.T
-    np.fill_diagonal(confused, 0)
-    if not confused.any():
-        return np.arange(len(counts))
-    distances = squareform(confused.max() - confused * (1 - np.eye(len(counts))) - confused.max() * np.eye(len(counts)))
-    order = leaves_list(optimal_leaf_ordering(linkage(distances, "average"), distances))
-    return order if order[0] < order[-1] else order[::-1]  # either is as good; the first class rather stands first
-
-
-def confused_pairs(counts: np.ndarray) -> list[Pair]:
-    """All pairs that occur, the most rows first."""
-    shares = row_shares(counts)
-    wrong = counts * (1 - np.eye(len(counts), dtype=int))
-    places = np.argwhere(wrong)
-    pairs = [Pair(int(i), int(j), int(counts[i, j]), float(shares[i, j])) for i, j in places]
-    return sorted(pairs, key=lambda pair: (-pair.rows, -pair.share, pair.true, pair.predicted))
 
 
 def draw_confusion(counts: np.ndarray, names: Sequence[str], order: np.ndarray, *, shares: bool) -> Figure:
@@ -87,7 +32,7 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str], order: np.ndarray, 
     size = len(names)
     few = size <= NUMBERS_WITHIN
     cells = (row_shares(counts) if shares else counts.astype(float))[np.ix_(order, order)]
-    titles = [shortened(names[i], 22 if few else 26) for i in order]
+    titles = [clipped(names[i], 22 if few else 26) for i in order]
     figure, axes = _small(size) if few else _large(size, max(map(len, titles)))
     axes.imshow((255 * _colours(cells)).round().astype(np.uint8), interpolation="none")  # a pixel a cell, in SVG
     font = 8 if few else 6.5
@@ -120,10 +65,6 @@ def _large(size: int, letters: int) -> tuple[Figure, Any]:
     figure = Figure(figsize=(inches, inches))
     low = (title + names) / inches
     return figure, figure.add_axes((low, low, matrix / inches, matrix / inches))
-
-
-def shortened(name: str, length: int) -> str:
-    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def _colours(cells: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.report.drawing import BLUE, INK, ORANGE
+from kit.report.drawing import BLUE, INK, ORANGE, charted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,9 +65,31 @@ def draw_score(courses: Sequence[Course], metric: str) -> Figure:
     return _against_epochs(courses, metric, None, "validation_score")
 
 
+def draw_loss_and_accuracy(courses: Sequence[Course]) -> Figure:
+    """Both against epochs side by side, as small as a notebook's cell has room for."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.8, 1.9), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    is_watched = any(course.is_watched for course in courses)
+    for axes, what, title, factor in ((loss, "loss", "loss", 1), (accuracy, "accuracy", "accuracy, %", 100)):
+        for number, course in enumerate(courses):
+            epochs = course["epoch"]
+            style: dict[str, Any] = {"linewidth": 1.2, "marker": "o" if len(epochs) == 1 else "", "markersize": 3}
+            for prefix, colour, name in (("", BLUE, "training"), ("validation_", ORANGE, "watched")):
+                label = name if not number and (is_watched or not prefix) else None
+                axes.plot(epochs, factor * course[prefix + what], color=colour, label=label, **style)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.grid(True)
+        _whole_numbers(axes)
+    loss.legend(fontsize=7)
+    return figure
+
+
 def draw_learning_rate(courses: Sequence[Course]) -> Figure:
     """Learning rate at the end of each epoch."""
-    figure, axes = _axes("epoch", "learning rate at the epoch's end")
+    figure, axes = charted(SIZE, "epoch", "learning rate at the epoch's end")
     for course in courses:
         _line(axes, course, course["learning_rate"], INK, thin=len(courses) > 1)
     _whole_numbers(axes)
@@ -76,7 +98,7 @@ def draw_learning_rate(courses: Sequence[Course]) -> Figure:
 
 def draw_loss_against_accuracy(courses: Sequence[Course]) -> Figure:
     """Each epoch is a point: loss to the right, accuracy upwards; a ring is the first epoch, a dot the last."""
-    figure, axes = _axes("loss, nats", "accuracy, %")
+    figure, axes = charted(SIZE, "loss, nats", "accuracy, %")
     is_watched = any(course.is_watched for course in courses)
     for prefix, (name, colour) in (("", _TRAINING), *([("validation_", _VALIDATION)] if is_watched else ())):
         for number, course in enumerate(courses):
@@ -93,7 +115,7 @@ def draw_loss_against_accuracy(courses: Sequence[Course]) -> Figure:
 def _against_epochs(
     courses: Sequence[Course], label: str, training: str | None, validation: str, factor: float = 1
 ) -> Figure:
-    figure, axes = _axes("epoch", label)
+    figure, axes = charted(SIZE, "epoch", label)
     watched = [course for course in courses if course.is_watched]
     for shown, column, (name, colour) in ((courses, training, _TRAINING), (watched, validation, _VALIDATION)):
         if not shown or column is None:
@@ -127,17 +149,6 @@ def _mean(axes: Any, courses: Sequence[Course], column: str, factor: float, colo
     shortest = min(len(course["epoch"]) for course in courses)
     mean = factor * np.mean([course[column][:shortest] for course in courses], axis=0)
     axes.plot(courses[0]["epoch"][:shortest], mean, color=colour, linewidth=2, label=label)
-
-
-def _axes(x_label: str, y_label: str) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axes = figure.subplots()
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.grid(True)
-    return figure, axes
 
 
 def _whole_numbers(axes: Any) -> None:

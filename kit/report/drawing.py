@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.files import replacing
+from kit.report.pages import cannot_write
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -60,6 +61,9 @@ class Figures:
             description: what somebody should know who does not see it, in a sentence.
             draw: makes a Matplotlib figure of ``arguments`` and ``options``. One to two small axes, no more than
                 5 inches wide: the page arranges figures in as many columns as a screen has room for.
+
+        Raises:
+            RunError: its files cannot be written.
         """
         from markupsafe import Markup, escape
 
@@ -80,12 +84,31 @@ class Figures:
             figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
             figure.set_layout_engine("none")  # it has its layout by now, which takes as long as the drawing
             if self.directory:
-                path = self.directory / (self.prefix + name)
-                with replacing(path.with_name(f"{path.name}.svg")) as scratch:
-                    scratch.write_text(_on_white(text.getvalue()), encoding="utf-8")
-                with replacing(path.with_name(f"{path.name}.png")) as scratch:
-                    figure.savefig(scratch, format="png", dpi=150)
+                _write_files(figure, text.getvalue(), self.directory / (self.prefix + name))
         return text.getvalue()
+
+
+def charted(size: tuple[float, float], x_label: str, y_label: str) -> tuple[Figure, Any]:
+    """A figure of one chart with a grid, and its axes; ``size`` in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(True)
+    return figure, axes
+
+
+def _write_files(figure: Figure, svg: str, path: Path) -> None:
+    """``path``: without the endings."""
+    try:
+        with replacing(path.with_name(f"{path.name}.svg")) as scratch:
+            scratch.write_text(_on_white(svg), encoding="utf-8")
+        with replacing(path.with_name(f"{path.name}.png")) as scratch:
+            figure.savefig(scratch, format="png", dpi=150)
+    except OSError as error:
+        raise cannot_write(path, error) from None
 
 
 def _on_white(svg: str) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, YELLOW
+from kit.report.drawing import BLUE, GREEN, INK, ORANGE, PURPLE, SKY, YELLOW, charted
+from kit.report.lettering import clipped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,11 +17,6 @@ BARS = 25  # classes in one figure: so many names stand below each other on any 
 _NAME_LENGTH = 22  # letters for which a figure has room; tables have the whole name
 _PART_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
 _SPIKY = 20  # times the typical share of a value: from there on, a linear axis shows nothing but the spike
-
-
-def clipped(name: str, length: int = _NAME_LENGTH) -> str:
-    """A name for which a figure has room."""
-    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def class_bars(names: Sequence[str], parts: Mapping[str, Sequence[int]], largest: int) -> Figure:
@@ -39,7 +35,7 @@ def class_bars(names: Sequence[str], parts: Mapping[str, Sequence[int]], largest
     for (part, counts), colour in zip(parts.items(), _PART_COLOURS, strict=False):
         axes.barh(range(len(names)), counts, 0.72, left, color=colour, label=part)
         left += np.asarray(counts)
-    axes.set_yticks(range(len(names)), [clipped(name) for name in names], fontsize=8)
+    axes.set_yticks(range(len(names)), [clipped(name, _NAME_LENGTH) for name in names], fontsize=8)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, largest * 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -131,19 +127,13 @@ def normalized(image: np.ndarray, after: np.ndarray, channels: Sequence[str]) ->
 
 def drift_scores(train: np.ndarray, test: np.ndarray) -> Figure:
     """How the classifier's scores of both sets are spread: where they lie over each other, nothing tells them apart."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = charted((5, 3.2), "log odds of being a test image", "share of the images, %")
     both = np.concatenate([train, test])
     low, high = np.quantile(both, [0.002, 0.998]).tolist()
     edges = np.linspace(low, high if high > low else low + 1, 41)
     for scores, name, colour in ((train, "training", BLUE), (test, "test", ORANGE)):
         counts, _ = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)
         axes.stairs(100 * counts / len(scores), edges, color=colour, label=name, linewidth=1.5)
-    axes.set_xlabel("log odds of being a test image")
-    axes.set_ylabel("share of the images, %")
-    axes.grid(True)
     figure.legend(loc="outside upper center", ncols=2)
     return figure
 

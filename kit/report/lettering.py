@@ -1,8 +1,13 @@
-"""Words that must fit into so many inches of a figure."""
+"""Words that must fit into a figure: so many letters, or so many inches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+
+
+def clipped(name: str, letters: int) -> str:
+    """A name of at most so many letters, the last of them an ellipsis where there were more."""
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 def text_measure(size: float) -> Callable[[str], float]:

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kit.data.images import Images
+from kit.data.images import Images, LabelValue, class_title
 from kit.report.curves import Course
 from kit.scoring.evaluation import Evaluation
 from kit.training.answered import Answered
 from kit.training.runs import RunDirectory
-
-PART_TITLES = {"training": "training", "validation": "validation", "out_of_fold": "out of fold", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Material:
     saved: Mapping[str, Any]
     metrics: Mapping[str, Any]
     class_names: tuple[str, ...]
-    label_values: tuple[int | str, ...]
+    label_values: tuple[LabelValue, ...]
     courses: tuple[Course, ...] = ()
     answered: Mapping[str, Answered] = field(default_factory=dict)
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
@@ -67,11 +65,8 @@ class Material:
 
     @property
     def class_titles(self) -> list[str]:
-        """Each class's name, with the value that a submission has for it where that is another."""
-        values = map(str, self.label_values)
-        return [
-            name if name == value else f"{value} {name}" for name, value in zip(self.class_names, values, strict=True)
-        ]
+        """What each class is called on the page."""
+        return [class_title(*each) for each in zip(self.class_names, self.label_values, strict=True)]
 
 
 def lead_part(parts: Mapping[str, Any]) -> str | None:

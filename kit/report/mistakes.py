@@ -37,14 +37,6 @@ class Item:
     other_probability: float
     picture: str
 
-    @property
-    def is_near(self) -> bool:
-        return self.label_probability > NEAR
-
-    @property
-    def is_confident(self) -> bool:
-        return self.other_probability >= CONFIDENT
-
 
 @dataclass(frozen=True)
 class Gallery:

@@ -26,7 +26,12 @@ def check_page(path: Path) -> None:
         check_replaceable(path)
         check_replaceable(figures_directory(path) / "figure.svg")
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}; choose another --out") from None
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """What a user is told where a page, a table or a figure cannot be written."""
+    return RunError(f"cannot write {path}: {error.strerror or error}; choose another --out")
 
 
 def figures_directory(page: Path) -> Path:
@@ -53,7 +58,7 @@ def write_page(path: Path, template: str, **parts: Any) -> Path:
     try:
         write_text(path, text)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}; choose another --out") from None
+        raise cannot_write(path, error) from None
     return path
 
 

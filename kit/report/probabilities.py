@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.report.confusion import shortened
-from kit.report.drawing import BLUE, GREY, INK, ORANGE, PALETTE
+from kit.report.drawing import BLUE, GREY, INK, ORANGE, PALETTE, charted
+from kit.report.lettering import clipped
+from kit.scoring.weighted import CALIBRATION_BINS, calibration_bins
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 ALL_WITHIN = 10  # classes up to which each has a colour and a name
 LOWEST = 5  # that are named where there are more
 POINTS = 200  # of a curve
-BINS = 15  # of a reliability diagram
+BINS = CALIBRATION_BINS  # of a reliability diagram
 SIZE = (4.8, 4.8)
 STYLES = ("-", "--", ":")
 
@@ -62,7 +63,7 @@ def _comparable(labels: np.ndarray, classes: int) -> list[int]:
 
 def draw_roc(curves: Sequence[Curve], names: Sequence[str]) -> Figure:
     """True-positive rate against false-positive rate; only the corner that matters where all curves are in it."""
-    figure, axes = _axes("false-positive rate", "true-positive rate")
+    figure, axes = charted(SIZE, "false-positive rate", "true-positive rate")
     _draw(axes, curves, names, "AUC", lambda curve, grid: np.interp(grid, curve.x, curve.y), _roc_grid())
     if all(np.interp(0.1, curve.x, curve.y) > 0.9 for curve in curves):
         axes.set_xlim(-0.002, 0.1)
@@ -76,7 +77,7 @@ def draw_roc(curves: Sequence[Curve], names: Sequence[str]) -> Figure:
 
 def draw_precision_recall(curves: Sequence[Curve], names: Sequence[str]) -> Figure:
     """Precision against recall."""
-    figure, axes = _axes("recall", "precision")
+    figure, axes = charted(SIZE, "recall", "precision")
     _draw(axes, curves, names, "AP", lambda curve, grid: np.interp(grid, curve.x, curve.y), np.linspace(0, 1, POINTS))
     axes.set_ylim(top=1.02)
     return figure
@@ -109,7 +110,7 @@ def _draw(
             color=PALETTE[number % len(PALETTE)],
             linestyle=STYLES[number // len(PALETTE) % len(STYLES)],
             linewidth=1.4,
-            label=f"{shortened(names[curve.label], 24)}  {area} {curve.area:.4f}",
+            label=f"{clipped(names[curve.label], 24)}  {area} {curve.area:.4f}",
         )
     if len(curves) > 1:
         mean = np.mean([at(curve, grid) for curve in curves], axis=0)
@@ -141,7 +142,7 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Reliability:
 
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
-    place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    place = calibration_bins(confidence)
     rows = np.bincount(place, minlength=BINS)
     with np.errstate(invalid="ignore"):
         means = np.bincount(place, confidence, BINS) / rows
@@ -179,14 +180,3 @@ def draw_reliability(found: Reliability) -> Figure:
     below.set_ylabel("rows")
     below.set_xlabel("confidence: probability of the predicted class")
     return figure
-
-
-def _axes(x_label: str, y_label: str) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axes = figure.subplots()
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.grid(True)
-    return figure, axes

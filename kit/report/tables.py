@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from kit.report.material import PART_TITLES, Material
+from kit.report.material import Material
 from kit.report.pages import percent
 from kit.scoring.evaluation import Evaluation, figure_title, show_figure
 from kit.scoring.metrics import make_metric
+from kit.training.answered import PART_TITLES
 
 
 def score_table(run: Material) -> dict[str, Any]:

@@ -42,12 +42,18 @@ def intervals(
                 blocks.setdefault(name, []).append(values)
     found = {}
     for name, parts in blocks.items():
-        values = np.concatenate(parts)
-        values = values[np.isfinite(values)]
-        if len(values):
-            low, high = np.percentile(values, [2.5, 97.5])
-            found[name] = (float(low), float(high))
+        if (interval := interval_of(np.concatenate(parts))) is not None:
+            found[name] = interval
     return found
+
+
+def interval_of(values: np.ndarray) -> tuple[float, float] | None:
+    """The 2.5th and the 97.5th percentile of those values (samples,) that are numbers; None if none is."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return None
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def draws(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:

@@ -75,6 +75,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def in_words(name_a: str, name_b: str, paired: Paired, adjusted_p: float, comparisons: int) -> str:
     """A sentence that says who is better, by how much, and whether that is more than noise.
 
+    A test that finds no difference has not shown that there is none: then the words are that it may be noise.
+
     Args:
         paired: of the model called ``name_a`` against the one called ``name_b``.
         adjusted_p: its p-value after Holm's correction for so many ``comparisons``.
@@ -84,8 +86,8 @@ def in_words(name_a: str, name_b: str, paired: Paired, adjusted_p: float, compar
     if adjusted_p > SIGNIFICANCE:
         interval = f"{100 * paired.low:+.2f} to {100 * paired.high:+.2f}"
         return (
-            f"{name_a} and {name_b} differ by {100 * paired.difference:+.2f} points ({interval}): "
-            f"no more than noise ({p}{of_many})"
+            f"{name_a} and {name_b} differ by {100 * paired.difference:+.2f} points ({interval}), "
+            f"which may be noise ({p}{of_many})"
         )
     better, worse, sign = (name_a, name_b, 1) if paired.difference > 0 else (name_b, name_a, -1)
     low, high = sorted((sign * 100 * paired.low, sign * 100 * paired.high))

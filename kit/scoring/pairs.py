@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit.scoring.bootstrap import RESAMPLES, draws
+from kit.scoring.bootstrap import RESAMPLES, draws, interval_of
 from kit.scoring.evaluation import Score, measure_metric
 from kit.scoring.paired import Paired, holm, in_words, paired_test
 
@@ -139,12 +139,8 @@ def _metric_differences(shared: Sequence[Shared], metric: str | None, seed: int)
     scores: list[Score | None] = []
     for each in shared:
         differences = sampled(each.first, each, 0) - sampled(each.second, each, 1)
-        of_samples = differences[1:][np.isfinite(differences[1:])]
-        if not np.isfinite(differences[0]) or not len(of_samples):
-            scores.append(None)
-            continue
-        low, high = np.percentile(of_samples, [2.5, 97.5])
-        scores.append(Score(float(differences[0]), float(low), float(high)))
+        interval = interval_of(differences[1:]) if np.isfinite(differences[0]) else None
+        scores.append(None if interval is None else Score(float(differences[0]), *interval))
     return scores
 
 
@@ -171,28 +167,3 @@ def class_changes(labels: np.ndarray, classes: int, first: np.ndarray, second: n
         for label in order
         if right[0][label] != right[1][label]
     )
-
-
-def row_shares(counts: np.ndarray) -> np.ndarray:
-    """A confusion matrix (classes, classes) of counts -> shares of the true class's rows."""
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-
-
-def differing_confusions(shares: Sequence[np.ndarray], most: int = 20) -> list[tuple[int, int, list[float]]]:
-    """The mistakes that models make most differently often.
-
-    Args:
-        shares: of each model, (classes, classes): of a true class's rows, which share was taken for which class.
-
-    Returns:
-        True class, predicted class, and the share of each model; the largest difference first.
-    """
-    stacked = np.stack(shares)
-    spread = np.ptp(stacked, axis=0)
-    np.fill_diagonal(spread, 0)
-    order = np.argsort(-spread, axis=None, kind="stable")[:most]
-    return [
-        (int(true), int(predicted), stacked[:, true, predicted].tolist())
-        for true, predicted in zip(*np.unravel_index(order, spread.shape), strict=True)
-        if spread[true, predicted]
-    ]

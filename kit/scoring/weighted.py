@@ -68,11 +68,11 @@ def agreement(predicted: np.ndarray, labels: np.ndarray, classes: int) -> Measur
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     """How far probabilities are from how often they are right: the expected calibration error (Guo et al., 2017).
 
-    The likeliest class of each row counts, in 15 bins of equal width, each of them with its lower end left out; the
-    mean over the rows of the difference between the probability and the accuracy of the row's bin.
+    The likeliest class of each row counts, in the bins of :func:`calibration_bins`; the mean over the rows of the
+    difference between the probability and the accuracy of the row's bin.
     """
     surest = probabilities.max(axis=1).astype(np.float64)
-    bins = np.clip(np.ceil(surest * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
+    bins = calibration_bins(surest)
     gap = (probabilities.argmax(axis=1) == labels) - surest
     gaps = _sums(bins, CALIBRATION_BINS, np.arange(len(labels)), len(labels), gap)
 
@@ -80,6 +80,11 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
         return {"calibration_error": np.abs(gaps @ weights.astype(np.float64)).sum(axis=0) / len(weights)}
 
     return measure
+
+
+def calibration_bins(confidence: np.ndarray) -> np.ndarray:
+    """float64 (rows,), 0..1 -> int (rows,), which of 15 bins of equal width; the lower end of each is left out."""
+    return np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
 
 
 def roc_auc(probabilities: np.ndarray, labels: np.ndarray) -> Measure:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kit.errors import RunError
 from kit.training.fold_directory import FoldDirectory
 from kit.training.runs import RunDirectory
+
+PART_TITLES = {"training": "training", "validation": "validation", "out_of_fold": "out of fold", "test": "test"}
+"""Parts of the data, in their order, and in words."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,12 @@ class Answered:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def finite(self) -> Answered:
+        """The rows whose probabilities all are numbers: a training that broke off may have answered with NaN."""
+        known = np.isfinite(self.probabilities).all(axis=1)
+        return replace(self, ids=self.ids[known], labels=self.labels[known], probabilities=self.probabilities[known])
 
 
 def answered_rows(run: RunDirectory) -> dict[str, Answered]:

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.main import get_command
 
-from kit.cli.conversion import Command
+from kit.cli.conversion import Command, converted_when_needed
 from kit.cli.main import Commands, app
 
 GIVEN = [None, "", "word", "3", "0.5", "-1", "~/a b", "gone/x.npy", "here.txt", "folder", Path("runs"), 7, b"bytes"]
@@ -45,6 +45,24 @@ def test_every_command_gets_the_values_of_typer(name: str) -> None:
     group = get_command(app)
     both(group, "kit")
     both(group.get_command(None, name), name)
+
+
+@pytest.mark.parametrize("known", [{}, {"type_descriptor": object()}])
+def test_a_typer_that_is_made_otherwise_converts_by_itself(known: dict[str, Any]) -> None:
+    class Otherwise:
+        multiple, nargs = False, 1
+
+        def __init__(self) -> None:
+            vars(self).update(known)  # a descriptor that tells neither the annotation nor what is asked, or none
+
+        def get_runtime_param(self) -> Any:
+            return self
+
+        def coerce(self, value: Any, param: Any, ctx: Any) -> str:
+            return f"Typer's {value}"
+
+    (parameter,) = converted_when_needed([Otherwise()])
+    assert parameter.get_runtime_param().coerce("word", param=parameter, ctx=None) == "Typer's word"
 
 
 def test_a_path_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,5 +72,5 @@ def test_words() -> None:
     )
     noise = Paired(-0.001, -0.0035, 0.0015, 40, 50, 0.34)
     assert in_words("a", "b", noise, 0.34, 1) == (
-        "a and b differ by -0.10 points (-0.35 to +0.15): no more than noise (p = 0.34)"
+        "a and b differ by -0.10 points (-0.35 to +0.15), which may be noise (p = 0.34)"
     )

@@ -3,7 +3,7 @@ import pytest
 
 from kit.scoring.metrics import log_loss
 from kit.scoring.paired import holm, paired_test
-from kit.scoring.pairs import Shared, class_changes, differing_confusions, judge_pairs, row_shares
+from kit.scoring.pairs import Shared, class_changes, judge_pairs
 
 ROWS = 600
 LABELS = np.random.default_rng(0).integers(0, 3, ROWS)
@@ -68,10 +68,3 @@ def test_classes_that_changed() -> None:
     labels = np.array([0, 0, 0, 1, 1, 2])
     changes = class_changes(labels, 4, np.array([0, 0, 0, 2, 1, 2]), np.array([0, 1, 1, 1, 1, 2]))
     assert [(c.label, c.rows, c.first_right, c.second_right) for c in changes] == [(1, 2, 1, 2), (0, 3, 3, 1)]
-
-
-def test_the_mistakes_that_differ_most() -> None:
-    one = row_shares(np.array([[8, 2, 0], [0, 10, 0], [5, 0, 5]]))
-    other = row_shares(np.array([[8, 1, 1], [0, 10, 0], [0, 0, 10]]))
-    assert differing_confusions([one, other], most=2) == [(2, 0, [0.5, 0.0]), (0, 1, [0.2, 0.1])]
-    assert not differing_confusions([one, one])

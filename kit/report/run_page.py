@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from kit.report import confusion, curves, probabilities, tables
+from kit.report import curves, probabilities, tables
 from kit.report.architecture import architecture
+from kit.report.confusion import draw_confusion
 from kit.report.drawing import Figures
 from kit.report.exported import BATCH, measure_files
-from kit.report.material import PART_TITLES, Material
+from kit.report.material import Material
 from kit.report.mistakes import BUDGET, CONFIDENT, NEAR, Pictures, choose_mistakes, item_of
-from kit.report.pages import check_page, figures_directory, write_page
+from kit.report.pages import figures_directory, write_page
+from kit.scoring.confusion import confused_pairs, confused_together, confusion_counts
+from kit.training.answered import PART_TITLES
 
 SHOWN_PAIRS = 200  # most confused ones, as a table
 SHOWN_SUSPECTS = 48
@@ -41,7 +44,6 @@ def write_report(runs: Sequence[Material], path: Path) -> Path:
     Raises:
         RunError: the page cannot be written.
     """
-    check_page(path)
     names = _distinct_names(runs)
     several = len(runs) > 1
     views = [
@@ -131,7 +133,7 @@ def _answers(run: Material, drawn: Figures, budget: int) -> dict[str, Any]:
     pictures = Pictures(run.images)
     suspects = [item_of(answered, one.row, one.suggestion, pictures) for one in run.suspects[:SHOWN_SUSPECTS]]
     gallery = choose_mistakes(answered, pictures, budget - sum(len(item.picture) for item in suspects))
-    counts = confusion.confusion_counts(answered.labels, answered.probabilities.argmax(axis=1), len(titles))
+    counts = confusion_counts(answered.labels, answered.probabilities.argmax(axis=1), len(titles))
     evaluation = run.evaluations.get(part)
     return {
         "part": {"title": PART_TITLES[part], "rows": len(answered), "models": answered.models},
@@ -146,17 +148,16 @@ def _answers(run: Material, drawn: Figures, budget: int) -> dict[str, Any]:
 
 
 def _confusion(counts: np.ndarray, titles: list[str], drawn: Figures) -> list[tuple[str, Any]]:
-    order = confusion.confused_together(counts)
+    order = confused_together(counts)
     found = [("counts", "Rows, as counts.", False), ("shares", "Per cent of each true class.", True)]
-    draw = confusion.draw_confusion
     return [
-        (caption, drawn.add(f"confusion-{name}", caption, draw, counts, titles, order, shares=shares))
+        (caption, drawn.add(f"confusion-{name}", caption, draw_confusion, counts, titles, order, shares=shares))
         for name, caption, shares in found
     ]
 
 
 def _pairs(counts: np.ndarray, pictured: set[tuple[int, int]]) -> dict[str, Any]:
-    pairs = confusion.confused_pairs(counts)
+    pairs = confused_pairs(counts)
     shown = [{**asdict(pair), "is_pictured": (pair.true, pair.predicted) in pictured} for pair in pairs[:SHOWN_PAIRS]]
     return {"shown": shown, "total": len(pairs)}
 
