@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from kit.cli.conversion import Command
+from typer.core import TyperCommand
 
 
-class GroupedCommand(Command):
+class GroupedCommand(TyperCommand):
     """Typer puts options under headings only in its rich help, which is boxes and colours."""
 
     headings: ClassVar[Mapping[str, str]] = {}

@@ -10,8 +10,6 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from kit.cli.conversion import Command, converted_when_needed
-
 
 class Place(NamedTuple):
     """Where a command is written.
@@ -37,9 +35,6 @@ class GroupOnDemand(TyperGroup):
         super().__init__(**attributes)
         self.commands: Any = dict.fromkeys(self.places)
 
-    def get_params(self, ctx: Any) -> Any:
-        return converted_when_needed(super().get_params(ctx))
-
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.places:
             return None
@@ -50,6 +45,6 @@ class GroupOnDemand(TyperGroup):
         if isinstance(found, typer.Typer):
             alone.add_typer(found, name=cmd_name)
         else:
-            command_class = getattr(module, place.command_class) if place.command_class else Command
+            command_class = getattr(module, place.command_class) if place.command_class else None
             alone.command(cmd_name, cls=command_class)(found)
         return get_group(alone).commands[cmd_name]

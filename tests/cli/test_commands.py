@@ -387,7 +387,7 @@ LIGHT = [
     (["models"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["competitions"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
     (["recipes", "cifar100"], {"keras", "tensorflow", "pandas", "sklearn", "onnxruntime"}),
-    (["predict", "{runs}/digits/deeper-1"], {"keras", "tensorflow", "pydantic"}),
+    (["predict", "{runs}/digits/deeper-1"], {"keras", "tensorflow"}),
     (["predict", "--help"], {"numpy", "kit.cli.train", "kit.cli.data", "kit.cli.listings"}),
     (["evaluate", "{runs}/digits/deeper-1"], {"keras", "tensorflow"}),
 ]

@@ -71,7 +71,7 @@ def failure(path: Path) -> str:
     return message
 
 
-def python(code: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+def python(code: str, *arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(Path(kit.__file__).parents[1])}
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, **options)
