@@ -96,6 +96,8 @@ def explain(
             f"received {len(ids)} ids and {'no' if input is None else 'an'} --input: name the image to explain, by "
             f"either --input or up to {MOST_IMAGES} times --id"
         )
+    if input is not None and path.exists() and Path(input).exists() and path.samefile(input):
+        raise DataError(f"--out {path} is the --input itself, which would be lost: name another picture")
     run = open_run(run, Path(runs))
     if not run.trained_folds():
         raise RunError(NOTHING_TRAINED.format(run.path))

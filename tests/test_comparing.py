@@ -167,6 +167,16 @@ def test_a_place_that_cannot_be_written_is_refused_first(name: str, tmp_path: Pa
         leaderboard("no competition", out=tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["recipe.json", "metrics.json", "history.csv", "fold-1/scores.json"])
+def test_a_file_of_a_run_is_never_replaced(name: str, tmp_path: Path) -> None:
+    runs = [made_run(tmp_path, each, folds=kfold(2, 0)).path for each in ("one", "two")]
+    with pytest.raises(KitError, match="is a file that the run one needs"):
+        compare_runs(*runs, out=runs[0] / name)
+    with pytest.raises(KitError, match="is a file that the run one needs"):
+        leaderboard("digits", runs=tmp_path, out=runs[0] / name)
+    compare_runs(*runs, out=runs[0] / "compared.json")
+
+
 def test_runs_are_ranked_among_published_results(tmp_path: Path) -> None:
     for name, right in (("good", 0.9), ("poor", 0.5)):
         made_run(tmp_path, name, right=right, competition="fashion_mnist")

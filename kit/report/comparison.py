@@ -16,6 +16,7 @@ from kit.files import check_replaceable, write_text
 from kit.report.compared import ComparedRun, Comparison, Leaderboard
 from kit.report.standings import short_names, table_of
 from kit.scoring.pairs import differing_confusions, row_shares
+from kit.training.run_files import refuse_file_of_run
 
 FORMATS = (".csv", ".json", ".html")
 NAMED_CLASSES = 20  # up to which a confusion matrix beside others has room for the names of its classes
@@ -26,10 +27,11 @@ def check_table(path: Path) -> None:
     """Refuse a file that could not be written, before any work is done for it.
 
     Raises:
-        RunError: its name ends in none of the known formats, or nothing can be written there.
+        RunError: its name ends in none of the known formats, it is a file of a run, or nothing can be written there.
     """
     if path.suffix not in FORMATS:
         raise RunError(f"--out {path}: expected a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    refuse_file_of_run(path)
     try:
         check_replaceable(path)
     except OSError as error:

@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,16 @@ from kit.files import replacing
 
 _DAMAGED = (  # what the readers of CSV, JSON and NumPy's archives raise for a file that is torn or another's
     ValueError, TypeError, LookupError, EOFError, RuntimeError, csv.Error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+_TABLES_OF_RUN = frozenset(
+    {"history.csv"}
+    | {
+        f"{stem}.json"
+        for stem in (
+            "recipe", "metrics", "scores", "calibration", "layers", "architecture", "carried", "exports"
+        )
+    }
 )  # fmt: skip
 
 
@@ -48,6 +59,18 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with writing(path) as scratch:
         np.savez_compressed(scratch, **arrays)  # type: ignore[arg-type]
+
+
+def refuse_file_of_run(path: Path) -> None:
+    """Keep a table from taking the place of a file that a run is made of, which nothing brings back.
+
+    Raises:
+        RunError: the path is such a file.
+    """
+    place = Path(os.path.realpath(path))
+    run = place.parent.parent if re.fullmatch(r"fold-\d+", place.parent.name) else place.parent
+    if place.name in _TABLES_OF_RUN and (run / "recipe.json").exists():
+        raise RunError(f"--out {path} is a file that the run {run.name} needs, expected one of your own: name another")
 
 
 @contextmanager
