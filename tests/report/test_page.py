@@ -149,7 +149,16 @@ def test_a_run_that_ended_early(run: Path, status: str) -> None:
 
 
 @pytest.mark.usefixtures("sketched")
-@pytest.mark.parametrize("content", ["{}", "not json", '{"seconds": "long", "fold_scores": 5}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "not json",
+        '{"metric": null, "fold_scores": null}',
+        '{"metric": "gone"}',
+        '{"seconds": "long", "fold_scores": 5}',
+    ],
+)
 def test_a_damaged_summary_is_told(run: Path, content: str) -> None:
     (run / "metrics.json").write_text(content)
     page = _Page(kit.api.report(run))
@@ -204,7 +213,7 @@ def test_a_class_without_rows_is_told(run: Path) -> None:
 def test_an_older_version_is_told_and_its_history_may_lack_columns(run: Path) -> None:
     saved = json.loads((run / "recipe.json").read_text())
     saved["versions"]["kit"] = "0.0.1"
-    del saved["recipe"]["metric"], saved["images"]["order"]
+    del saved["recipe"]["metric"], saved["images"]["order"], saved["started"]
     (run / "recipe.json").write_text(json.dumps(saved))
     (run / "history.csv").write_text("epoch,loss,accuracy\n1,0.5,0.8\n2,0.4,0.9\n")
     scores = json.loads((run / "scores.json").read_text())
