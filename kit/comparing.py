@@ -177,7 +177,7 @@ def _check_comparable(runs: Sequence[RunDirectory]) -> None:
             raise RunError(f"{run.path} is named twice, expected different runs: leave one out")
         known[run.path.resolve()] = run
         if not run.is_finished:
-            raise RunError(f"{run.path} did not finish: go on with 'kit train --resume {run.path}', or leave it out")
+            raise RunError(f"{run.path} did not finish: {run.way_on}, or leave it out")
     of = [str(run.read_recipe()["recipe"]["competition"]).partition("(")[0] for run in runs]
     for run, competition in zip(runs, of, strict=True):
         if competition != of[0]:

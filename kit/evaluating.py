@@ -146,7 +146,7 @@ def _state(run: RunDirectory, saved: dict[str, Any]) -> list[str]:
     """What a person should know of how far the run came."""
     notes = []
     if not run.is_finished:
-        notes.append(f"the run has not ended: go on with kit train --resume {run.path}")
+        notes.append(f"the run has not ended: {run.way_on}")
     else:
         try:
             status = run.read_metrics().get("status", "complete")

@@ -193,6 +193,23 @@ class RunDirectory:
             with suppress(OSError):
                 file.truncate(0)
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether a process is its writer now, such as a training."""
+        with suppress(OSError), (self.path / "lock").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # until the file is closed, a moment from now
+            except BlockingIOError:
+                return True
+        return False
+
+    @property
+    def way_on(self) -> str:
+        """What to do about a run that has not ended."""
+        if self.is_locked:
+            return "it is being trained now, wait for it"
+        return f"go on with 'kit train --resume {self.path}'"
+
     def discard_unless_begun(self) -> None:
         """Leave nothing of a run without weights or a checkpoint, with which nothing can be done."""
         if not any(any(self.path.rglob(kept)) for kept in ("*.weights.h5", "checkpoints/*.json")):
