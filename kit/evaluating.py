@@ -12,7 +12,7 @@ import numpy as np
 
 from kit.data.images import Competition, Images, LabelValue, Superclasses
 from kit.data.progress import tell_progress
-from kit.errors import KitError, RecipeError
+from kit.errors import KitError, RecipeError, RunError
 from kit.members import open_members
 from kit.opening import StrPath, open_for_model, saved_competition, training_images
 from kit.scoring.evaluation import Evaluation, evaluate_rows
@@ -247,7 +247,10 @@ def _training_rows(
     random, taken = np.random.default_rng(_SEED), np.empty(0, np.int64)
     chosen, trained = [], []
     for fold in folds:
-        rows = split[0 if fold.path == run.path else fold.number].train
+        number = 0 if fold.path == run.path else fold.number
+        if number >= len(split):
+            raise RunError(f"{run.path / 'split.npz'} has no fold {number}: it is of another run; put its own back")
+        rows = split[number].train
         rows = rows[rows < own]
         shuffled = random.permutation(rows)
         new_first = shuffled[np.argsort(np.isin(shuffled, taken), kind="stable")]

@@ -14,6 +14,7 @@ from kit import KitError, evaluate
 from kit.data.images import Competition, Superclasses
 from kit.training.runs import RunDirectory
 from tests.conftest import striped_images
+from tests.made_runs import kfold, made_run
 
 
 @pytest.fixture
@@ -251,5 +252,14 @@ def test_what_else_is_said(run: RunDirectory) -> None:
         "validation: it has no rows of 4",
     ):
         assert line in told
+    with np.load(run.path / "split.npz") as saved_split:
+        np.savez(run.path / "split.npz", scheme=saved_split["scheme"])
+    assert "split.npz is damaged: it is not what kit train writes (ValueError('it has no folds'))" in notes(run)
     (run.path / "predictions.npz").unlink()
     assert "predictions.npz is missing" in notes(run, training_rows=0)
+
+
+def test_the_split_of_another_run_is_told(tmp_path: Path) -> None:
+    run, other = made_run(tmp_path, "five", folds=kfold(5, 0)), made_run(tmp_path, "two", folds=kfold(2, 0))
+    shutil.copy(other.path / "split.npz", run.path)
+    assert "has no fold 2: it is of another run; put its own back" in notes(run)

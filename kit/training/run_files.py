@@ -82,7 +82,7 @@ def reading(path: Path) -> Iterator[Path]:
     """
     try:
         if not path.is_file():
-            raise RunError(f"the run is incomplete: {path} is missing")
+            raise RunError(f"the run is incomplete: {path} is missing; put it back, or train the run anew")
         yield path
     except OSError as error:
         raise RunError(
@@ -98,9 +98,9 @@ def read_json(path: Path) -> dict[str, Any]:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            raise RunError(f"{path} is damaged: it is not JSON") from None
+            raise RunError(f"{path} is damaged: it is not JSON; put a copy back, or train the run anew") from None
     if not isinstance(values, dict):
-        raise RunError(f"{path} is damaged: expected a JSON object")
+        raise RunError(f"{path} is damaged: expected a JSON object; put a copy back, or train the run anew")
     return values
 
 

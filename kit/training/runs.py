@@ -126,6 +126,8 @@ class RunDirectory:
         arrays = read_arrays(self.path / "split.npz")
         count = sum(name.startswith("train_") for name in arrays)
         with reading(self.path / "split.npz"):
+            if not count:
+                raise ValueError("it has no folds")
             folds = []
             for n in range(count):
                 train, validation, test = (arrays[f"{part}_{n}"] for part in ("train", "validation", "test"))
@@ -164,7 +166,9 @@ class RunDirectory:
     def read_layers(self) -> list[dict[str, Any]]:
         values = read_json(self.path / "layers.json")
         with reading(self.path / "layers.json"):
-            return list(values["layers"])
+            if not (layers := list(values["layers"])):
+                raise ValueError("it lists no layers")
+            return layers
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,6 +1,8 @@
 import csv
+import errno
 import html.parser
 import json
+import os
 import re
 import shutil
 from collections import Counter
@@ -11,11 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 import kit.api
 from kit import KitError, train
 from kit.data.images import Competition
 from kit.report.drawing import Figures
+from kit.report.lettering import text_measure
+from kit.report.pictures import save_picture
 from kit.reporting import report_each
 from kit.training.runs import RunDirectory
 from tests.conftest import striped_images
@@ -256,3 +261,21 @@ def test_a_page_that_cannot_be_written_is_refused_first(run: Path, tmp_path: Pat
     (tmp_path / "file").write_text("")
     with pytest.raises(KitError, match="cannot write"):
         kit.api.report(run, tmp_path / "file" / "page.html")
+
+
+def test_a_full_disk_is_told_with_the_figures_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*words: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(KitError, match=r"cannot write the figure .*x: No space left on device; choose another --out"):
+        Figures(tmp_path).add("x", "nothing", Figure)
+    assert not list(tmp_path.glob("**/*x*"))
+
+
+def test_letters_that_no_font_here_has_are_no_warnings(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    figure = Figure()
+    figure.text(0, 0, "名前")
+    save_picture(figure, tmp_path / "x.png")
+    assert text_measure(9)("名前") > 0
+    assert not recwarn.list
