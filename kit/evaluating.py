@@ -128,7 +128,7 @@ def evaluate(
     metric = _known_metric(saved["recipe"]["metric"], notes)
     classes = next((part.probabilities.shape[1] for part in rows.values()), 0)
     competition = _opened(run, saved)
-    names, values, superclasses = _classes(competition, classes, notes)
+    names, values, superclasses = _classes(competition, saved.get("class_names"), classes, notes)
     parts = {
         name: evaluate_rows(
             part.probabilities, part.labels, metric=metric, superclasses=superclasses, selected=part.selected
@@ -187,11 +187,15 @@ def _known_metric(metric: str, notes: list[str]) -> str:
 
 
 def _classes(
-    competition: Competition | None, classes: int, notes: list[str]
+    competition: Competition | None, noted: object, classes: int, notes: list[str]
 ) -> tuple[tuple[str, ...], tuple[LabelValue, ...], Superclasses | None]:
-    """Names, label values and superclasses of as many classes as the answers have."""
+    """Names, label values and superclasses of as many classes as the answers have; else the names noted in the run."""
     if competition is not None and classes in (0, len(competition.class_names)):
         return competition.class_names, competition.label_values, competition.superclasses
+    if classes and isinstance(noted, list) and len(noted) == classes:
+        names = tuple(map(str, noted))
+        notes.append("the values that the competition writes for the classes are not known: they go by their names")
+        return names, names, None
     if classes:
         notes.append("the names of the classes are not known: they are numbered, from 0")
     return tuple(map(str, range(classes))), tuple(range(classes)), None

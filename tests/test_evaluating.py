@@ -164,6 +164,13 @@ def test_data_that_is_gone_leaves_the_names_to_the_model_file(
     assert found.class_names == tuple("0123456789")
     assert "gone, which is gone: set KIT_DATA to where they are now" in found.notes[0]
     (run.path / "model.onnx").unlink()
+    named = {**saved, "data": str(tmp_path / "gone"), "class_names": list("abcdefghij")}
+    (run.path / "recipe.json").write_text(json.dumps(named))
+    found = evaluate(run)
+    assert found.class_names == found.label_values == tuple("abcdefghij")
+    assert any("they go by their names" in note for note in found.notes)
+    del named["class_names"]  # as it was before they were noted
+    (run.path / "recipe.json").write_text(json.dumps(named))
     assert "the names of the classes are not known: they are numbered, from 0" in notes(run)
 
 
@@ -201,7 +208,7 @@ def test_a_run_that_was_killed_has_its_curves_alone(run: RunDirectory) -> None:
     found = evaluate(run)
     assert not found.parts
     assert len(found.best_epochs) == 1
-    assert found.notes == (f"the run has not ended: go on with kit train --resume {run.path}",)
+    assert found.notes == (f"the run has not ended: go on with 'kit train --resume {run.path}'",)
     assert found.class_names == tuple("0123456789")
 
 
