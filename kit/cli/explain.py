@@ -33,10 +33,11 @@ def explain(
 ) -> None:
     """Show what in an image speaks for a class: a class-activation map."""
     from kit import api
-    from kit.cli.quiet import import_keras_quietly
+    from kit.cli.quiet import import_keras_quietly, import_onnxruntime_quietly
 
     # Where its directory cannot be written, Matplotlib takes a temporary one and warns of it at length.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    import_onnxruntime_quietly()
     import_keras_quietly()
     found = api.explain(run, input, ids=ids or (), test=test, class_name=class_name, out=out, runs=runs)
     if as_json:
