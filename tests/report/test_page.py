@@ -228,6 +228,10 @@ def test_an_older_version_is_told_and_its_history_may_lack_columns(run: Path) ->
     assert "made by kit 0.0.1" in page.text
     assert "curves" in page.ids
     assert "not recorded" in page.text
+    del saved["recipe"]["model"], saved["versions"]["kit"]
+    (run / "recipe.json").write_text(json.dumps(saved))
+    page = _Page(kit.api.report([run, run], run / "both.html"))
+    assert "kit of an unknown version" in page.text
 
 
 @pytest.mark.usefixtures("sketched")
