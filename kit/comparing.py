@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, fields, replace
 from itertools import combinations
 from pathlib import Path
@@ -25,6 +26,7 @@ from kit.training.runs import RunDirectory, find_runs
 
 if TYPE_CHECKING:
     from kit.data.claims import Claim
+    from kit.training.events import Epoch
 
 HELD_OUT, TEST = "rows that both held out", "test rows"
 OTHER_IMAGES = "no test, as they have other images or labels, or these in another order"
@@ -158,6 +160,7 @@ def compare_runs(
     if len(metrics) == 1:
         runs.sort(key=lambda run: rank(replace(run.outline, task="")))  # by the score alone
     shared, notes = _shared_rows(runs)
+    notes += _lacking_histories(runs)
     pairs = judge_pairs(shared, metrics.pop() if len(metrics) == 1 else None)
     if any(run.outline.gap is not None for run in runs):
         notes.append(GAP_NOTE)
@@ -178,7 +181,7 @@ def _check_comparable(runs: Sequence[RunDirectory]) -> None:
             raise RunError(f"{run.path} is named twice, expected different runs: leave one out")
         known[run.path.resolve()] = run
         if not run.is_finished:
-            raise RunError(f"{run.path} did not finish: go on with 'kit train --resume {run.path}', or leave it out")
+            raise RunError(f"{run.path} did not finish: {run.way_on}, or leave it out")
     of = [str(run.read_recipe()["recipe"]["competition"]).partition("(")[0] for run in runs]
     for run, competition in zip(runs, of, strict=True):
         if competition != of[0]:
@@ -195,7 +198,6 @@ def _read(run: RunDirectory, row: RunOutline, name: str, notes: list[str]) -> Co
             notes.append(f"{name}, {PART_TITLES[part]}: {lost:,} of {len(rows):,} answers are not numbers and left out")
         if len(rows) > lost:
             answered[part] = rows.finite
-    folds = run.trained_folds()
     held_out = answered.get("out_of_fold") or answered.get("validation")
     some = held_out or answered.get("test")
     names = _class_names(saved, some.probabilities.shape[1] if some else 0)
@@ -204,11 +206,31 @@ def _read(run: RunDirectory, row: RunOutline, name: str, notes: list[str]) -> Co
         _completed(run, row, saved, names),
         saved,
         names,
-        tuple(fold.read_history() for fold in folds),
+        _histories(run),
         held_out,
         answered.get("test"),
         not any(len(fold.test) for fold in run.read_split()),
     )
+
+
+def _histories(run: RunDirectory) -> tuple[list[Epoch], ...]:
+    """Of the folds whose history can be read: scores and answers are compared without it."""
+    found = []
+    for fold in run.trained_folds():
+        with suppress(RunError):
+            found.append(fold.read_history())
+    return tuple(found)
+
+
+def _lacking_histories(runs: Sequence[ComparedRun]) -> list[str]:
+    notes = []
+    for run in runs:
+        models = len(RunDirectory(Path(run.outline.run)).trained_folds())
+        if lacking := models - len(run.histories):
+            notes.append(
+                f"{run.name}: history.csv of {lacking} of {models} models is missing or damaged, and not in its curves"
+            )
+    return notes
 
 
 def _class_names(saved: dict[str, Any], classes: int) -> tuple[str, ...]:
@@ -226,7 +248,10 @@ def _completed(run: RunDirectory, row: RunOutline, saved: dict[str, Any], names:
 
     if row.gap is not None and row.best_class is not None:
         return row
-    found = fit_of(run.trained_folds(), saved["recipe"])
+    try:
+        found = fit_of(run.trained_folds(), saved["recipe"])
+    except RunError:  # without its history
+        return row
     extremes = class_extremes(found["class_accuracies"], list(names)) if "class_accuracies" in found else {}
     return replace(row, training_accuracy=found["fit"]["training_accuracy"], gap=found["fit"]["gap"], **extremes)
 

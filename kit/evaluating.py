@@ -12,7 +12,7 @@ import numpy as np
 
 from kit.data.images import Competition, Images, LabelValue, Superclasses, class_title
 from kit.data.progress import tell_progress
-from kit.errors import KitError, RecipeError
+from kit.errors import KitError, RecipeError, RunError
 from kit.members import open_members
 from kit.opening import StrPath, open_for_model, saved_competition, training_images
 from kit.scoring.evaluation import Evaluation, evaluate_rows
@@ -120,7 +120,7 @@ def evaluate(
     metric = _known_metric(saved["recipe"]["metric"], notes)
     classes = next((part.probabilities.shape[1] for part in rows.values()), 0)
     competition = _opened(run, saved)
-    names, values, superclasses = _classes(competition, classes, notes)
+    names, values, superclasses = _classes(competition, saved.get("class_names"), classes, notes)
     parts = {
         name: evaluate_rows(
             part.probabilities, part.labels, metric=metric, superclasses=superclasses, selected=part.selected
@@ -138,7 +138,7 @@ def _state(run: RunDirectory, saved: dict[str, Any]) -> list[str]:
     """What a person should know of how far the run came."""
     notes = []
     if not run.is_finished:
-        notes.append(f"the run has not ended: go on with kit train --resume {run.path}")
+        notes.append(f"the run has not ended: {run.way_on}")
     else:
         try:
             status = run.read_metrics().get("status", "complete")
@@ -179,11 +179,15 @@ def _known_metric(metric: str, notes: list[str]) -> str:
 
 
 def _classes(
-    competition: Competition | None, classes: int, notes: list[str]
+    competition: Competition | None, noted: object, classes: int, notes: list[str]
 ) -> tuple[tuple[str, ...], tuple[LabelValue, ...], Superclasses | None]:
-    """Names, label values and superclasses of as many classes as the answers have."""
+    """Names, label values and superclasses of as many classes as the answers have; else the names noted in the run."""
     if competition is not None and classes in (0, len(competition.class_names)):
         return competition.class_names, competition.label_values, competition.superclasses
+    if classes and isinstance(noted, list) and len(noted) == classes:
+        names = tuple(map(str, noted))
+        notes.append("the values that the competition writes for the classes are not known: they go by their names")
+        return names, names, None
     if classes:
         notes.append("the names of the classes are not known: they are numbered, from 0")
     return tuple(map(str, range(classes))), tuple(range(classes)), None
@@ -239,7 +243,10 @@ def _training_rows(
     random, taken = np.random.default_rng(_SEED), np.empty(0, np.int64)
     chosen, trained = [], []
     for fold in folds:
-        rows = split[0 if fold.path == run.path else fold.number].train
+        number = 0 if fold.path == run.path else fold.number
+        if number >= len(split):
+            raise RunError(f"{run.path / 'split.npz'} has no fold {number}: it is of another run; put its own back")
+        rows = split[number].train
         rows = rows[rows < own]
         shuffled = random.permutation(rows)
         new_first = shuffled[np.argsort(np.isin(shuffled, taken), kind="stable")]

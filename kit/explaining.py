@@ -13,7 +13,7 @@ import numpy as np
 from kit.data.images import class_title
 from kit.errors import DataError, RecipeError, RunError
 from kit.members import Member, open_members
-from kit.opening import NOTHING_TRAINED, StrPath, saved_competition, training_images
+from kit.opening import StrPath, nothing_trained, saved_competition, training_images
 from kit.predicting import input_images, load_models
 from kit.training.fold_directory import FoldDirectory
 from kit.training.runs import RunDirectory, open_run
@@ -116,9 +116,11 @@ def explain(
             f"received {len(ids)} ids and {'no' if input is None else 'an'} --input: name the image to explain, by "
             f"either --input or up to {MOST_IMAGES} times --id"
         )
+    if input is not None and path.exists() and Path(input).exists() and path.samefile(input):
+        raise DataError(f"--out {path} is the --input itself, which would be lost: name another picture")
     run = open_run(run, Path(runs))
     if not run.trained_folds():
-        raise RunError(NOTHING_TRAINED.format(run.path))
+        raise nothing_trained(run)
     (member,) = open_members([run], Path(runs))
     card = load_models([member])[0][0].card
     names = [class_title(*each) for each in zip(card.class_names, card.label_values, strict=True)]

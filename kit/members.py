@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kit.errors import RunError
-from kit.opening import NOTHING_TRAINED, StrPath
+from kit.opening import StrPath, nothing_trained
 
 if TYPE_CHECKING:
     from kit.training.runs import RunDirectory
@@ -60,7 +60,7 @@ def _open(source: RunDirectory | StrPath) -> Member:
 def _member_of(run: RunDirectory) -> Member:
     folds = run.trained_folds()
     if not folds:
-        raise RunError(NOTHING_TRAINED.format(run.path))
+        raise nothing_trained(run)
     files = [path for fold in folds for path in fold.model_files.values()]
     if not all(path.is_file() for path in files):
         from kit.exporting import export_in_child  # seldom, and one picture is answered in half a second

@@ -80,7 +80,7 @@ def _status(run: RunDirectory) -> str:
     if not (run.path / "recipe.json").is_file():
         return "no run is there"
     if not run.is_finished:
-        return "no scores yet: it is being trained, or was cut off"
+        return "no scores yet: it is being trained" if run.is_locked else "no scores: its training was cut off"
     status: str = _try(lambda: str(run.read_metrics()["status"]), "damaged: its metrics.json is not what kit writes")
     return status
 

@@ -16,12 +16,9 @@ if TYPE_CHECKING:
     from kit.data.images import Competition, Images
     from kit.deploy.model_file import ModelCard
     from kit.training.recipe import Recipe
+    from kit.training.runs import RunDirectory
 
 StrPath = str | os.PathLike[str]
-NOTHING_TRAINED = (
-    "the run {0} has no scored model: its training was cut off before its end (log.txt and history.csv in it say "
-    "where); go on with 'kit train --resume {0}', with a --time-limit if time is short"
-)
 _CYCLIC = ("warm_restarts", "triangular")
 
 
@@ -55,6 +52,16 @@ def claims_of_competition(name: str) -> dict[str, Claim]:
     from kit.data.claims import claims_of
 
     return claims_of(named_recipes(name)) if name in competition_names() else {}
+
+
+def nothing_trained(run: RunDirectory) -> RunError:
+    """What to raise where a run has no model that was scored."""
+    if run.is_locked:
+        return RunError(f"the run {run.path} has no scored model yet: it is being trained now, wait for it")
+    return RunError(
+        f"the run {run.path} has no scored model: its training was cut off before its end (log.txt and history.csv in "
+        f"it say where); {run.way_on}, with a --time-limit if time is short"
+    )
 
 
 def load_training_images(competition: Competition) -> Images:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kit.errors import ModelFileError, RecipeError, RunError, SubmissionError
 from kit.members import Member, open_members
 from kit.opening import StrPath, open_for_model, saved_data
+from kit.training.run_files import refuse_file_of_run
 
 if TYPE_CHECKING:
     from kit.data.images import LabelValue
@@ -99,6 +100,7 @@ def predict(
     path = Path(out if out is not None else "submissions/run.csv")
     is_told = source.is_one_picture and out is None
     if not is_told:
+        _refuse_what_is_needed(path, input)
         check_provenance(path)
     blended: dict[str, Any] = {}
     if calibrate:
@@ -125,6 +127,12 @@ def predict(
     facts = {"header": list(header), "input": input and str(input), **_facts(prediction, members, ensemble)}
     write_provenance(path, facts)
     return prediction
+
+
+def _refuse_what_is_needed(path: Path, input: StrPath | None) -> None:
+    refuse_file_of_run(path)
+    if input is not None and path.exists() and path.samefile(input):
+        raise SubmissionError(f"--out {path} is the --input itself, which would be lost: name another file")
 
 
 def _check_words(

@@ -12,8 +12,8 @@ import numpy as np
 
 from kit.data.images import windows
 from kit.deploy.export import OPSET, Exported, check_opset
-from kit.errors import ModelFileError, RunError, SubmissionError
-from kit.opening import NOTHING_TRAINED, saved_competition, training_images
+from kit.errors import ModelFileError, SubmissionError
+from kit.opening import nothing_trained, saved_competition, training_images
 from kit.training.fold_directory import FoldDirectory
 from kit.training.runs import RunDirectory
 from kit.version import __version__
@@ -116,7 +116,7 @@ class TrainedRun:
         for fold in run.trained_folds():
             check_scored(fold)
         if not run.trained_folds():
-            raise RunError(NOTHING_TRAINED.format(run.path))
+            raise nothing_trained(run)
         heard = on_step or (lambda what, step, steps: None)
         return cls(run, saved, competition, images, run.read_split(), heard, {})
 

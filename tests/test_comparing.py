@@ -114,6 +114,18 @@ def test_rows_that_chose_the_epoch_are_told(tmp_path: Path) -> None:
     assert "These rows had a say in the training of chosen, which flatters it." in pair.words
 
 
+def test_a_run_without_its_history_is_compared_by_its_answers(tmp_path: Path) -> None:
+    one, two = (made_run(tmp_path / "runs", name, folds=kfold(2, 0), seed=seed) for seed, name in enumerate("ab"))
+    (one.path / "fold-0" / "history.csv").unlink()
+    for fold in two.trained_folds():
+        (fold.path / "history.csv").write_text("epoch\n")
+    found = compare_runs(one, two, out=tmp_path / "page.html")
+    assert len(found.pairs) == 1
+    told = "\n".join(found.notes)
+    assert "a: history.csv of 1 of 2 models is missing or damaged, and not in its curves" in told
+    assert "b: history.csv of 2 of 2 models" in told
+
+
 def test_the_best_comes_first_and_recipes_are_told_where_they_differ(tmp_path: Path) -> None:
     runs = [made_run(tmp_path, name, right=right, augment=name) for name, right in (("poor", 0.5), ("good", 0.9))]
     compared = compare_runs(*runs)
@@ -179,6 +191,16 @@ def test_a_place_that_cannot_be_written_is_refused_first(name: str, tmp_path: Pa
         compare_runs("no run", "at all", out=tmp_path / name)
     with pytest.raises(KitError, match="--out|cannot write"):
         leaderboard("no competition", out=tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "metrics.json", "history.csv", "fold-1/scores.json"])
+def test_a_file_of_a_run_is_never_replaced(name: str, tmp_path: Path) -> None:
+    runs = [made_run(tmp_path, each, folds=kfold(2, 0)).path for each in ("one", "two")]
+    with pytest.raises(KitError, match="is a file that the run one needs"):
+        compare_runs(*runs, out=runs[0] / name)
+    with pytest.raises(KitError, match="is a file that the run one needs"):
+        leaderboard("digits", runs=tmp_path, out=runs[0] / name)
+    compare_runs(*runs, out=runs[0] / "compared.json")
 
 
 def test_runs_are_ranked_among_published_results(tmp_path: Path) -> None:

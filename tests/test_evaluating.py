@@ -14,6 +14,7 @@ from kit import KitError, evaluate
 from kit.data.images import Competition, Superclasses
 from kit.training.runs import RunDirectory
 from tests.conftest import striped_images
+from tests.made_runs import kfold, made_run
 
 
 @pytest.fixture
@@ -163,6 +164,13 @@ def test_data_that_is_gone_leaves_the_names_to_the_model_file(
     assert found.class_names == tuple("0123456789")
     assert "gone, which is gone: set KIT_DATA to where they are now" in found.notes[0]
     (run.path / "model.onnx").unlink()
+    named = {**saved, "data": str(tmp_path / "gone"), "class_names": list("abcdefghij")}
+    (run.path / "recipe.json").write_text(json.dumps(named))
+    found = evaluate(run)
+    assert found.class_names == found.label_values == tuple("abcdefghij")
+    assert any("they go by their names" in note for note in found.notes)
+    del named["class_names"]  # as it was before they were noted
+    (run.path / "recipe.json").write_text(json.dumps(named))
     assert "the names of the classes are not known: they are numbered, from 0" in notes(run)
 
 
@@ -200,7 +208,7 @@ def test_a_run_that_was_killed_has_its_curves_alone(run: RunDirectory) -> None:
     found = evaluate(run)
     assert not found.parts
     assert len(found.best_epochs) == 1
-    assert found.notes == (f"the run has not ended: go on with kit train --resume {run.path}",)
+    assert found.notes == (f"the run has not ended: go on with 'kit train --resume {run.path}'",)
     assert found.class_names == tuple("0123456789")
 
 
@@ -251,5 +259,14 @@ def test_what_else_is_said(run: RunDirectory) -> None:
         "validation: it has no rows of 4",
     ):
         assert line in told
+    with np.load(run.path / "split.npz") as saved_split:
+        np.savez(run.path / "split.npz", scheme=saved_split["scheme"])
+    assert "split.npz is damaged: it is not what kit train writes (ValueError('it has no folds'))" in notes(run)
     (run.path / "predictions.npz").unlink()
     assert "predictions.npz is missing" in notes(run, training_rows=0)
+
+
+def test_the_split_of_another_run_is_told(tmp_path: Path) -> None:
+    run, other = made_run(tmp_path, "five", folds=kfold(5, 0)), made_run(tmp_path, "two", folds=kfold(2, 0))
+    shutil.copy(other.path / "split.npz", run.path)
+    assert "has no fold 2: it is of another run; put its own back" in notes(run)

@@ -113,6 +113,10 @@ def test_what_cannot_be_explained(digit: tuple[Path, Path], tiny: Competition, t
         with pytest.raises(KitError, match=message) as error:
             kit.api.explain(run, **words)
         assert "\n" not in str(error.value)
+    before = picture.read_bytes()
+    with pytest.raises(KitError, match="eight.png is the --input itself, which would be lost"):
+        kit.api.explain(run, picture, out=picture)
+    assert picture.read_bytes() == before
     with pytest.raises(KitError, match="is not a run"):
         kit.api.explain(tmp_path, picture)
     unfinished = shutil.copytree(run, tmp_path / "unfinished")

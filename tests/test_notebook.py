@@ -101,7 +101,7 @@ def test_what_a_run_lacks_is_said(run: kit.Run) -> None:
     assert "% (" in shown(run)[0]
     (run.path / "metrics.json").unlink()
     words, _ = shown(run)
-    assert "no scores yet: it is being trained, or was cut off" in words
+    assert "no scores: its training was cut off" in words
     assert "watched" in words  # its curves so far
     (run.path / "history.csv").write_text("epoch,loss\n1,nan\n")
     (run.path / "recipe.json").write_text("[]")

@@ -71,7 +71,7 @@ def curve_figures(runs: Sequence[ComparedRun]) -> list[tuple[str, str, list[Line
 
 def _mean(histories: Sequence[list[Epoch]], field: str, factor: float) -> tuple[np.ndarray, np.ndarray]:
     """Epochs, and the mean over the folds that came so far; NaN where no fold knows."""
-    length = max(map(len, histories))
+    length = max(map(len, histories), default=0)
     values = np.full((len(histories), length), np.nan)
     for row, history in zip(values, histories, strict=True):
         row[: len(history)] = [factor * getattr(epoch, field) for epoch in history]
@@ -81,7 +81,7 @@ def _mean(histories: Sequence[list[Epoch]], field: str, factor: float) -> tuple[
 
 
 def _point(run: ComparedRun, what: str, epochs: np.ndarray) -> tuple[float, float] | None:
-    if run.held_out is None:
+    if run.held_out is None or not len(epochs):
         return None
     metric, factor = ("accuracy", _PERCENT) if what == "accuracy" else ("log_loss", 1.0)
     return float(epochs[-1]), factor * make_metric(metric).compute(run.held_out.probabilities, run.held_out.labels)

@@ -22,6 +22,8 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
 GREY = "#8c8c8c"  # legible on white and on black
 INK = "#0b0b0c"  # black in a file; within a page it becomes the colour of the page's text, which may be white
+# Letters that Matplotlib's font lacks stay text in an SVG, where the reader's font has them: not worth a warning each.
+MISSING_GLYPH = "Glyph .* missing from font"
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: searchable, and in the page's own font
     "svg.hashsalt": "kit",  # the same figure is the same file
@@ -78,7 +80,7 @@ class Figures:
 
     def _draw(self, name: str, draw: Callable[..., Figure], *arguments: Any, **options: Any) -> str:
         """Draw a figure, write its files, and return the text of its SVG."""
-        with _drawing():
+        with drawing():
             figure = draw(*arguments, **options)
             text = io.StringIO()
             figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
@@ -119,12 +121,12 @@ def _on_white(svg: str) -> str:
 
 
 @contextmanager
-def _drawing() -> Iterator[None]:
+def drawing() -> Iterator[None]:
+    """Within it figures are drawn and measured in one style."""
     import matplotlib
 
     with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
-        # Letters that Matplotlib's font lacks stay text in an SVG, where the reader's font has them.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        warnings.filterwarnings("ignore", MISSING_GLYPH, UserWarning)
         yield
 
 

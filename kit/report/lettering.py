@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+
+from kit.report.drawing import MISSING_GLYPH
 
 
 def clipped(name: str, letters: int) -> str:
@@ -18,7 +21,13 @@ def text_measure(size: float) -> Callable[[str], float]:
 
     renderer = FigureCanvasAgg(Figure(dpi=100)).get_renderer()
     font = FontProperties(size=size)
-    return lambda words: renderer.get_text_width_height_descent(words, font, False)[0] / 100
+
+    def measure(words: str) -> float:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", MISSING_GLYPH, UserWarning)
+            return float(renderer.get_text_width_height_descent(words, font, False)[0]) / 100
+
+    return measure
 
 
 def wrapped(words: str, room: float, measure: Callable[[str], float], most: int = 4) -> list[str]:

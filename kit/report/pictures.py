@@ -7,7 +7,7 @@ from typing import Any
 
 from kit.errors import DataError, RecipeError
 from kit.files import check_replaceable, replacing
-from kit.report.drawing import STYLE
+from kit.report.drawing import drawing
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -33,10 +33,8 @@ def save_picture(figure: Any, path: Path) -> Path:
     Raises:
         DataError: nothing can be written there.
     """
-    import matplotlib
-
     try:
-        with replacing(path) as scratch, matplotlib.rc_context(STYLE):
+        with replacing(path) as scratch, drawing():
             figure.savefig(scratch, dpi=150)
     except OSError as error:
         raise _unwritable(path, error) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from kit.errors import KitError
 from kit.report.material import Material
 from kit.report.pages import percent
 from kit.scoring.evaluation import Evaluation, figure_title, show_figure
@@ -70,7 +71,7 @@ def fold_scores(run: Material) -> dict[str, Any]:
             "mean": metric.show(run.metrics["fold_mean"]),
             "deviation": None if deviation is None else metric.show_spread(deviation),
         }
-    except (LookupError, TypeError, ValueError):
+    except (KitError, LookupError, TypeError, ValueError, AttributeError):
         return {}
 
 

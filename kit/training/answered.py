@@ -64,6 +64,7 @@ def answered_rows(run: RunDirectory) -> dict[str, Answered]:
                 for what in ("ids", "labels", "probabilities")
             )
             selected = any(scores.get(part, {}).get("selected", False) for scores, _ in members)
+            _check_rows(ids, labels, probabilities)
             parts[name] = _mean_by_id(ids, labels, probabilities, selected=selected)
         except (KeyError, ValueError, AttributeError) as error:
             raise RunError(
@@ -76,6 +77,15 @@ def answered_rows(run: RunDirectory) -> dict[str, Answered]:
 def _deals_rows(run: RunDirectory, folds: list[FoldDirectory]) -> bool:
     """Whether the run's models have held out different rows each, and not the same ones, as with several seeds."""
     return any(fold.path != run.path for fold in folds) and run.read_recipe().get("seeds", 1) < len(run.read_split())
+
+
+def _check_rows(ids: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
+    """Arrays of other shapes would be taken for other rows, or fail far from here."""
+    if not probabilities.ndim == 2 or not ids.shape == labels.shape == probabilities.shape[:1]:
+        raise ValueError(f"ids {ids.shape}, labels {labels.shape}, probabilities {probabilities.shape}")
+    classes = probabilities.shape[1]
+    if labels.dtype.kind not in "iu" or not np.isin(labels, np.arange(classes)).all():
+        raise ValueError(f"labels that are none of 0 to {classes - 1}")
 
 
 def _mean_by_id(ids: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, *, selected: bool) -> Answered:

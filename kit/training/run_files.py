@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,16 @@ from kit.files import replacing
 
 _DAMAGED = (  # what the readers of CSV, JSON and NumPy's archives raise for a file that is torn or another's
     ValueError, TypeError, LookupError, EOFError, RuntimeError, csv.Error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+_TABLES_OF_RUN = frozenset(
+    {"history.csv"}
+    | {
+        f"{stem}.json"
+        for stem in (
+            "recipe", "metrics", "scores", "calibration", "layers", "architecture", "carried", "exports"
+        )
+    }
 )  # fmt: skip
 
 
@@ -50,6 +61,18 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(scratch, **arrays)  # type: ignore[arg-type]
 
 
+def refuse_file_of_run(path: Path) -> None:
+    """Keep a table from taking the place of a file that a run is made of, which nothing brings back.
+
+    Raises:
+        RunError: the path is such a file.
+    """
+    place = Path(os.path.realpath(path))
+    run = place.parent.parent if re.fullmatch(r"fold-\d+", place.parent.name) else place.parent
+    if place.name in _TABLES_OF_RUN and (run / "recipe.json").exists():
+        raise RunError(f"--out {path} is a file that the run {run.name} needs, expected one of your own: name another")
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[Path]:
     """Around everything that takes a file of a run apart.
@@ -59,7 +82,7 @@ def reading(path: Path) -> Iterator[Path]:
     """
     try:
         if not path.is_file():
-            raise RunError(f"the run is incomplete: {path} is missing")
+            raise RunError(f"the run is incomplete: {path} is missing; put it back, or train the run anew")
         yield path
     except OSError as error:
         raise RunError(
@@ -75,9 +98,9 @@ def read_json(path: Path) -> dict[str, Any]:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            raise RunError(f"{path} is damaged: it is not JSON") from None
+            raise RunError(f"{path} is damaged: it is not JSON; put a copy back, or train the run anew") from None
     if not isinstance(values, dict):
-        raise RunError(f"{path} is damaged: expected a JSON object")
+        raise RunError(f"{path} is damaged: expected a JSON object; put a copy back, or train the run anew")
     return values
 
 

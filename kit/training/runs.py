@@ -126,6 +126,8 @@ class RunDirectory:
         arrays = read_arrays(self.path / "split.npz")
         count = sum(name.startswith("train_") for name in arrays)
         with reading(self.path / "split.npz"):
+            if not count:
+                raise ValueError("it has no folds")
             folds = []
             for n in range(count):
                 train, validation, test = (arrays[f"{part}_{n}"] for part in ("train", "validation", "test"))
@@ -164,7 +166,9 @@ class RunDirectory:
     def read_layers(self) -> list[dict[str, Any]]:
         values = read_json(self.path / "layers.json")
         with reading(self.path / "layers.json"):
-            return list(values["layers"])
+            if not (layers := list(values["layers"])):
+                raise ValueError("it lists no layers")
+            return layers
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -192,6 +196,23 @@ class RunDirectory:
             yield
             with suppress(OSError):
                 file.truncate(0)
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether a process is its writer now, such as a training."""
+        with suppress(OSError), (self.path / "lock").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # until the file is closed, a moment from now
+            except BlockingIOError:
+                return True
+        return False
+
+    @property
+    def way_on(self) -> str:
+        """What to do about a run that has not ended."""
+        if self.is_locked:
+            return "it is being trained now, wait for it"
+        return f"go on with 'kit train --resume {self.path}'"
 
     def discard_unless_begun(self) -> None:
         """Leave nothing of a run without weights or a checkpoint, with which nothing can be done."""

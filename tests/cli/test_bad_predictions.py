@@ -90,6 +90,8 @@ CASES: dict[str, tuple[list[str], Callable[[], object], str]] = {
     "a directory as output": (predicting("--out", "empty"), lambda: Path("empty").mkdir(), "--out empty is a directory: name a CSV file in it"),
     "an output below a file": (predicting("--out", "a/run.csv"), lambda: text("a", ""), "cannot write a/run.csv: a is a file, not a directory"),
     "an output beside a stranger's JSON": (predicting("--out", "mine.csv"), lambda: text("mine.json", "[]"), "mine.json is damaged, or is not what kit writes beside a CSV: move it away"),
+    "a file of a run as output": (predicting("--out", f"{RUN}/history.csv"), lambda: None, "--out one/history.csv is a file that the run one needs, expected one of your own"),
+    "the input as output": (predicting("--input", "t.csv", "--out", "t.csv"), lambda: (Image.fromarray(np.eye(28, dtype=np.uint8)).save("p.png"), text("t.csv", "path\np.png\n")), "--out t.csv is the --input itself, which would be lost"),
     "no batch": (predicting("--batch-size", "0"), lambda: None, "--batch-size is 0, expected at least 1"),
     "far too many threads": (predicting("--threads", "100000"), lambda: None, "--threads is 100000, expected at most 512, or leave it out"),
     "unknown views": (predicting("--tta", "flop"), lambda: None, "unknown test-time augmentation 'flop': did you mean 'flip'?"),

@@ -491,7 +491,7 @@ def test_output_that_cannot_be_written() -> None:
     assert (done.returncode, done.stderr) == (2, "kit: output: No space left on device\n")
 
 
-def test_a_report_without_a_home_prints_its_path_alone(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_nothing_else_is_printed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/dev/null")
@@ -499,3 +499,6 @@ def test_a_report_without_a_home_prints_its_path_alone(runs: Path, monkeypatch: 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "report  runs/digits/deeper-1/report.html\n")
     assert done.stderr == ""
+    for words in (["predict"], ["evaluate"]):
+        done = subprocess.run([*command[:-1], *words], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")

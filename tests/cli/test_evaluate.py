@@ -54,5 +54,5 @@ def test_a_run_without_scores_has_lines_alone(
     assert kit("evaluate", run, monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr().out
     assert "best epoch  " in printed
-    assert f"note        the run has not ended: go on with kit train --resume {run}" in printed
+    assert f"note        the run has not ended: go on with 'kit train --resume {run}'" in printed
     assert "95 %" not in printed

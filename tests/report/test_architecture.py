@@ -192,6 +192,11 @@ def test_a_model_that_cannot_be_built_any_more_is_told_in_a_line(digits_runs: Pa
     (run.path / "architecture.json").write_text(json.dumps(saved | {"model": "brief"}))
     assert "257,354 trainable parameters, and kit now builds one of" in architecture(run, Figures()).note
     assert not (run.path / "layers.json").exists()
+    (run.path / "architecture.json").write_text(json.dumps(saved))
+    (run.path / "layers.json").write_text('{"layers": []}')
+    (run.path / "scores.json").write_text("{}")  # does not say how many parameters it should have
+    assert architecture(run, Figures()).trainable == 257_354
+    (run.path / "layers.json").unlink()
     (run.path / "architecture.json").write_text("{}")
     assert "damaged" in architecture(run, Figures()).note
     (run.path / "architecture.json").unlink()

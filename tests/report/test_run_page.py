@@ -1,6 +1,8 @@
 import csv
+import errno
 import html.parser
 import json
+import os
 import re
 import shutil
 from collections import Counter
@@ -11,11 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 import kit.api
 from kit import KitError, train
 from kit.data.images import Competition
 from kit.report.drawing import Figures
+from kit.report.lettering import text_measure
+from kit.report.pictures import save_picture
 from kit.reporting import report_each
 from kit.training.runs import RunDirectory
 from tests.conftest import striped_images
@@ -149,7 +154,16 @@ def test_a_run_that_ended_early(run: Path, status: str) -> None:
 
 
 @pytest.mark.usefixtures("sketched")
-@pytest.mark.parametrize("content", ["{}", "not json", '{"seconds": "long", "fold_scores": 5}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "not json",
+        '{"metric": null, "fold_scores": null}',
+        '{"metric": "gone"}',
+        '{"seconds": "long", "fold_scores": 5}',
+    ],
+)
 def test_a_damaged_summary_is_told(run: Path, content: str) -> None:
     (run / "metrics.json").write_text(content)
     page = _Page(kit.api.report(run))
@@ -204,7 +218,7 @@ def test_a_class_without_rows_is_told(run: Path) -> None:
 def test_an_older_version_is_told_and_its_history_may_lack_columns(run: Path) -> None:
     saved = json.loads((run / "recipe.json").read_text())
     saved["versions"]["kit"] = "0.0.1"
-    del saved["recipe"]["metric"], saved["images"]["order"]
+    del saved["recipe"]["metric"], saved["images"]["order"], saved["started"]
     (run / "recipe.json").write_text(json.dumps(saved))
     (run / "history.csv").write_text("epoch,loss,accuracy\n1,0.5,0.8\n2,0.4,0.9\n")
     scores = json.loads((run / "scores.json").read_text())
@@ -214,6 +228,10 @@ def test_an_older_version_is_told_and_its_history_may_lack_columns(run: Path) ->
     assert "made by kit 0.0.1" in page.text
     assert "curves" in page.ids
     assert "not recorded" in page.text
+    del saved["recipe"]["model"], saved["versions"]["kit"]
+    (run / "recipe.json").write_text(json.dumps(saved))
+    page = _Page(kit.api.report([run, run], run / "both.html"))
+    assert "kit of an unknown version" in page.text
 
 
 @pytest.mark.usefixtures("sketched")
@@ -247,3 +265,21 @@ def test_a_page_that_cannot_be_written_is_refused_first(run: Path, tmp_path: Pat
     (tmp_path / "file").write_text("")
     with pytest.raises(KitError, match="cannot write"):
         kit.api.report(run, tmp_path / "file" / "page.html")
+
+
+def test_a_full_disk_is_told_with_the_figures_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*words: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(KitError, match=r"cannot write the figure .*x: No space left on device; choose another --out"):
+        Figures(tmp_path).add("x", "nothing", Figure)
+    assert not list(tmp_path.glob("**/*x*"))
+
+
+def test_letters_that_no_font_here_has_are_no_warnings(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    figure = Figure()
+    figure.text(0, 0, "名前")
+    save_picture(figure, tmp_path / "x.png")
+    assert text_measure(9)("名前") > 0
+    assert not recwarn.list

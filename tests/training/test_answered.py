@@ -8,6 +8,7 @@ import pytest
 from kit import KitError, train
 from kit.data.images import Competition
 from kit.training.answered import answered_rows
+from tests.made_runs import made_run
 
 
 def test_rows_of_one_split_are_those_that_were_scored(digits_runs: Path) -> None:
@@ -43,8 +44,21 @@ def test_seeds_on_one_split_answer_by_their_mean(tiny: Competition) -> None:
     assert parts["test"].models == 2
 
 
-def test_damaged_predictions_are_named(tiny: Competition) -> None:
-    run = train("tiny", epochs=1)
-    np.savez(run.path / "predictions.npz", validation_ids=np.arange(3))
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {},
+        {"labels": np.zeros(3, int), "probabilities": np.ones(3)},
+        {"labels": np.zeros(3, int), "probabilities": np.ones((2, 4))},
+        {"labels": np.zeros(2, int), "probabilities": np.ones((3, 4))},
+        {"labels": np.array([0, 1, 4]), "probabilities": np.ones((3, 4))},
+        {"labels": np.array([0, 1, -1]), "probabilities": np.ones((3, 4))},
+        {"labels": np.array(["a", "b", "c"]), "probabilities": np.ones((3, 4))},
+    ],
+)
+def test_damaged_predictions_are_named(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+    run = made_run(tmp_path, "one")
+    parts = {f"validation_{name}": values for name, values in {"ids": np.arange(3), **arrays}.items()}
+    np.savez(run.path / "predictions.npz", **parts)
     with pytest.raises(KitError, match=r"is damaged: its predictions.npz is not what kit train writes .*train it anew"):
         answered_rows(run)

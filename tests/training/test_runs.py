@@ -144,3 +144,18 @@ def test_files_that_may_not_be_read_are_named(monkeypatch: pytest.MonkeyPatch) -
     for read, name in zip(readers, ("metrics", "history", "architecture", "predictions"), strict=True):
         with pytest.raises(RunError, match=f"cannot read .*{name}.*: Permission denied; make it readable"):
             read()
+
+
+def test_a_run_that_is_being_trained_is_not_called_cut_off() -> None:
+    from kit.opening import nothing_trained
+
+    run = create()
+    assert not run.is_locked  # nothing has ever locked it
+    with run.locked():
+        assert run.is_locked
+        assert str(nothing_trained(run)).endswith("has no scored model yet: it is being trained now, wait for it")
+        assert run.way_on == "it is being trained now, wait for it"
+    assert not run.is_locked
+    assert f"kit train --resume {run.path}" in str(nothing_trained(run))
+    with run.locked():  # having asked keeps nobody from it
+        pass
