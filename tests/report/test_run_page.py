@@ -272,7 +272,7 @@ def test_a_full_disk_is_told_with_the_figures_name(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(KitError, match=r"cannot write the figure .*x: No space left on device; choose another --out"):
+    with pytest.raises(KitError, match=r"cannot write .*x: No space left on device; choose another --out"):
         Figures(tmp_path).add("x", "nothing", Figure)
     assert not list(tmp_path.glob("**/*x*"))
 
