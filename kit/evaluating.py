@@ -343,7 +343,7 @@ def _best_epoch(fold: int, curves: dict[str, np.ndarray], monitor: str, metric: 
     higher_is_better = {"loss": False, "accuracy": True}.get(monitor, make_metric(metric).higher_is_better)
     quality = np.where(np.isfinite(watched), watched if higher_is_better else -watched, -np.inf)
     is_watched = bool(np.isfinite(watched).any())
-    best = int(quality.argmax()) if is_watched else epochs - 1
+    best = int(np.argmax(quality)) if is_watched else epochs - 1
     columns = ("loss", "accuracy", "validation_loss", "validation_accuracy", "validation_score")
     values = {name: float(curves.get(name, nothing)[best]) for name in columns}
     return BestEpoch(

@@ -204,7 +204,7 @@ def _explained(run: RunDirectory, chosen: _Chosen, wanted: int | None) -> tuple[
     explained = []
     for name, pixels, folds, label in zip(chosen.ids, chosen.pixels, chosen.folds, chosen.labels, strict=True):
         answer = _answer(run, folds, pixels)
-        index = int(answer.argmax()) if wanted is None else wanted
+        index = int(np.argmax(answer)) if wanted is None else wanted
         try:
             maps = [activation_map(model, pixels, index) for fold in folds for model in classifiers(fold)]
         except RecipeError as error:

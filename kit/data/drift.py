@@ -112,7 +112,7 @@ def features(pixels: np.ndarray) -> np.ndarray:
     for window in windows(pixels, _ROWS_AT_A_TIME):
         values = window.astype(np.float32)
         steps = [np.abs(np.diff(values, axis=axis)) for axis in (1, 2)]
-        summaries = [summary(values, axis=(1, 2)) for summary in (np.mean, np.std, np.min, np.max)]
+        summaries: list[np.ndarray] = [summary(values, axis=(1, 2)) for summary in (np.mean, np.std, np.min, np.max)]
         summaries += [step.mean(axis=(1, 2)) for step in steps if step.size]
         parts.append(np.concatenate([thumbnails(window), *summaries], axis=1, dtype=np.float32))
     return np.concatenate(parts)

@@ -133,7 +133,7 @@ def _parts(
         if len(distinct) in (1, len(values)):
             continue  # it divides nothing, or it names the images
         if len(distinct) > LISTED_VALUES:
-            sizes = f"{counts.min():,} to {counts.max():,} images each"
+            sizes = f"{np.min(counts):,} to {np.max(counts):,} images each"
             notes.append(f"column {column}: {len(distinct):,} different values, {sizes}")
         else:
             parts += [of_rows(str(value), column, values == value) for value in distinct.tolist()]

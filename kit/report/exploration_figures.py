@@ -90,7 +90,7 @@ def average(mean: np.ndarray, deviation: np.ndarray) -> Figure:
     _show(left, np.rint(mean).astype(np.uint8), "average")
     spread = deviation.mean(axis=-1)
     picture = right.imshow(
-        _enlarged(spread), cmap="cividis", vmin=0, vmax=max(float(spread.max()), 1.0), interpolation="none"
+        _enlarged(spread), cmap="cividis", vmin=0, vmax=max(float(np.max(spread)), 1.0), interpolation="none"
     )
     right.set_title("standard deviation")
     _bare(right)
