@@ -400,10 +400,10 @@ def test_a_disk_that_fills_up_at_any_write_loses_nothing(tiny: Competition, monk
     import errno
     from contextlib import contextmanager
 
-    from kit.training import runs
+    from kit.training import run_files
 
     straight = kit.train("tiny", epochs=1, name="straight", checkpoint_seconds=0)
-    real, left = runs.replacing, [10**9]
+    real, left = run_files.replacing, [10**9]
 
     @contextmanager
     def replacing(path: Path):  # type: ignore[no-untyped-def]
@@ -413,7 +413,7 @@ def test_a_disk_that_fills_up_at_any_write_loses_nothing(tiny: Competition, monk
             if left[0] < 0:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    monkeypatch.setattr(runs, "replacing", replacing)
+    monkeypatch.setattr(run_files, "replacing", replacing)
     number, failed = 0, 0
     while True:
         left[0] = number

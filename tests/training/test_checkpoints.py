@@ -14,7 +14,7 @@ import pytest
 from kit.data.folds import make_split
 from kit.data.images import Images
 from kit.errors import Interrupted, RunError
-from kit.training import checkpoints, runs
+from kit.training import checkpoints, run_files
 from kit.training.events import Listener
 from kit.training.fold_directory import FoldDirectory
 from kit.training.preparation import Task
@@ -165,7 +165,7 @@ def test_killed_between_any_two_writes_it_ends_the_same(images: Images, monkeypa
     changes = {"epochs": 2, "keep": "best", "model": "brief(momentum=0.8)"}
     straight = task("straight", images, **changes)
     train_fold(images, straight, Listener())
-    killed, real, left = task("killed", images, **changes), runs.replacing, [0]
+    killed, real, left = task("killed", images, **changes), run_files.replacing, [0]
 
     @contextmanager
     def replacing(path: Path) -> Iterator[Path]:
@@ -175,7 +175,7 @@ def test_killed_between_any_two_writes_it_ends_the_same(images: Images, monkeypa
         with real(path) as scratch:
             yield scratch
 
-    monkeypatch.setattr(runs, "replacing", replacing)
+    monkeypatch.setattr(run_files, "replacing", replacing)
     kills = 0
     while not killed.directory.is_finished:
         left[0] = 5 + kills  # a checkpoint takes two, the files that it puts back two more
