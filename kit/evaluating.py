@@ -18,32 +18,12 @@ from kit.opening import StrPath, open_for_model, saved_competition, training_ima
 from kit.scoring.evaluation import Evaluation, evaluate_rows
 from kit.scoring.metrics import make_metric
 from kit.training.answered import PART_TITLES, answered_rows
+from kit.training.best_epochs import BestEpoch, best_of_curves
 from kit.training.fold_directory import FoldDirectory
 from kit.training.runs import RunDirectory, open_run
 
 TRAINING_ROWS = 5000  # of each model, whose answers take seconds; a share of 90 % is then told to within a point
 _SEED = 0
-
-
-@dataclass(frozen=True)
-class BestEpoch:
-    """The epoch of a fold that was best on the rows that it was watched by.
-
-    fold: counting from 0. epochs: that it was trained.
-    by: score, accuracy or loss of the watched rows; "" where none were watched, and the last epoch stands here.
-    loss, accuracy: of the epoch's training batches, as augmented; None where the history has none.
-    validation_loss, validation_accuracy, validation_score: on the watched rows, which chose the epoch.
-    """
-
-    fold: int
-    epoch: int
-    epochs: int
-    by: str
-    loss: float | None
-    accuracy: float | None
-    validation_loss: float | None
-    validation_accuracy: float | None
-    validation_score: float | None
 
 
 @dataclass(frozen=True)
@@ -315,7 +295,7 @@ def _best_epochs(run: RunDirectory, recipe: dict[str, Any], metric: str, notes: 
         except KitError as error:
             notes.append(str(error))
             continue
-        best = _best_epoch(number, curves, recipe.get("monitor", "score"), metric)
+        best = best_of_curves(number, curves, recipe.get("monitor", "score"), metric)
         found.append(best)
         unwatched += [] if best.by else [name]
         for loss in ("loss", "validation_loss") if best.by else ("loss",):
@@ -334,22 +314,3 @@ def _best_epochs(run: RunDirectory, recipe: dict[str, Any], metric: str, notes: 
 def _epochs(numbers: np.ndarray) -> str:
     listed = ", ".join(f"{number:.0f}" for number in numbers[:5])
     return f"epoch{'s' if len(numbers) > 1 else ''} {listed}{' and others' if len(numbers) > 5 else ''}"
-
-
-def _best_epoch(fold: int, curves: dict[str, np.ndarray], monitor: str, metric: str) -> BestEpoch:
-    epochs = len(curves["epoch"])
-    nothing = np.full(epochs, np.nan)
-    watched = curves.get(f"validation_{monitor}", nothing)
-    higher_is_better = {"loss": False, "accuracy": True}.get(monitor, make_metric(metric).higher_is_better)
-    quality = np.where(np.isfinite(watched), watched if higher_is_better else -watched, -np.inf)
-    is_watched = bool(np.isfinite(watched).any())
-    best = int(np.argmax(quality)) if is_watched else epochs - 1
-    columns = ("loss", "accuracy", "validation_loss", "validation_accuracy", "validation_score")
-    values = {name: float(curves.get(name, nothing)[best]) for name in columns}
-    return BestEpoch(
-        fold=fold,
-        epoch=int(curves["epoch"][best]) if np.isfinite(curves["epoch"][best]) else best + 1,
-        epochs=epochs,
-        by=monitor if is_watched else "",
-        **{name: value if np.isfinite(value) else None for name, value in values.items()},
-    )

@@ -104,7 +104,7 @@ def gather(run: RunDirectory) -> Material:
         courses=courses_of(run),
         answered=answered,
         evaluations=found.parts,
-        best_epochs=tuple(vars(best) for best in found.best_epochs),
+        best_epochs=found.best_epochs,
         suspects=_suspects(answered),
         images=images,
         usual_recipe=usual,

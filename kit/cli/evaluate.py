@@ -14,8 +14,9 @@ from kit.cli.progress import reading_shown
 from kit.errors import RecipeError
 
 if TYPE_CHECKING:
-    from kit.evaluating import BestEpoch, RunEvaluation
+    from kit.evaluating import RunEvaluation
     from kit.scoring.evaluation import Score
+    from kit.training.best_epochs import BestEpoch
 
 
 def evaluate(

@@ -11,6 +11,7 @@ from kit.data.images import Images, LabelValue, class_title
 from kit.report.curves import Course
 from kit.scoring.evaluation import Evaluation
 from kit.training.answered import Answered
+from kit.training.best_epochs import BestEpoch
 from kit.training.runs import RunDirectory
 
 
@@ -31,7 +32,7 @@ class Material:
     metrics: what its metrics.json holds; {} of a run that did not finish.
     class_names, label_values: in the order of the class indices.
     courses: how the training of each of its models went.
-    best_epochs: fields of an evaluation's best epochs.
+    best_epochs: one a model that has a history.
     answered, evaluations: by part; ``answered_part`` is the one that its mistakes are looked for in.
     suspects: likely label errors among the rows of ``answered_part``, the likeliest first.
     images: what it was trained on, None where that is gone.
@@ -48,7 +49,7 @@ class Material:
     courses: tuple[Course, ...] = ()
     answered: Mapping[str, Answered] = field(default_factory=dict)
     evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
-    best_epochs: tuple[Mapping[str, Any], ...] = ()
+    best_epochs: tuple[BestEpoch, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     images: Images | None = None
     usual_recipe: Mapping[str, Any] = field(default_factory=dict)

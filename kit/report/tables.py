@@ -80,12 +80,10 @@ def best_epochs(run: Material) -> list[dict[str, Any]]:
     names = [course.name for course in run.courses]
     rows = []
     for best in run.best_epochs:
-        shares = {name: percent(best[name]) for name in ("accuracy", "validation_accuracy")}
-        losses = {name: _number(best[name]) for name in ("loss", "validation_loss")}
-        name = names[0] if len(names) == 1 else f"fold-{best['fold']}"
-        rows.append(
-            {"name": name, "epoch": best["epoch"], "epochs": best["epochs"], "by": best["by"], **shares, **losses}
-        )
+        shares = {name: percent(getattr(best, name)) for name in ("accuracy", "validation_accuracy")}
+        losses = {name: _number(getattr(best, name)) for name in ("loss", "validation_loss")}
+        name = names[0] if len(names) == 1 else f"fold-{best.fold}"
+        rows.append({"name": name, "epoch": best.epoch, "epochs": best.epochs, "by": best.by, **shares, **losses})
     return rows
 
 

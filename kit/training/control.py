@@ -23,9 +23,12 @@ Qualities = Sequence[float]
 
 def quality(epoch: Epoch, monitor: str, metric: str) -> float:
     """How good an epoch was on the validation rows; higher is better, whatever is monitored."""
-    if monitor == "loss":
-        return -epoch.validation_loss
-    return epoch.validation_accuracy if monitor == "accuracy" else make_metric(metric).key(epoch.validation_score)
+    value = float(getattr(epoch, f"validation_{monitor}"))
+    return value if higher_is_better(monitor, metric) else -value
+
+
+def higher_is_better(monitor: str, metric: str) -> bool:
+    return monitor == "accuracy" or (monitor == "score" and make_metric(metric).higher_is_better)
 
 
 def best_epoch(history: Sequence[Epoch], monitor: str, metric: str) -> Epoch:
