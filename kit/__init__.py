@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,11 @@ __all__ = ["KitError", "Run", "__version__", "evaluate", "export", "open_competi
 _HOME = {"KitError": "kit.errors", "Run": "kit.notebook", "open_competition": "competitions"} | dict.fromkeys(
     ("evaluate", "export", "predict", "train"), "kit.api"
 )
+
+
+# From 1.29 on, ONNX Runtime tells its makers of each session: file name, hashes, an identifier of the machine that it
+# keeps in the home directory. It reads this as it is imported. What is predicted here is nobody else's business.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def _find_competitions() -> None:

@@ -29,10 +29,7 @@ def evaluate(
 ) -> None:
     """How good a run is: every usual figure, with its 95 % interval, on training, held-out and test rows."""
     from kit import evaluating  # not through kit.api, which imports more than is needed here
-    from kit.cli.quiet import import_onnxruntime_quietly
 
-    if training_rows != "0":
-        import_onnxruntime_quietly()
     with reading_shown(sys.stderr):
         found = evaluating.evaluate(run, runs=runs, training_rows=_rows(training_rows))
     if as_json:

@@ -29,10 +29,9 @@ def explain(
 ) -> None:
     """Show what in an image speaks for a class: a class-activation map."""
     from kit import api
-    from kit.cli.quiet import import_keras_quietly, import_onnxruntime_quietly, silence_matplotlib
+    from kit.cli.quiet import import_keras_quietly, silence_matplotlib
 
     silence_matplotlib()
-    import_onnxruntime_quietly()
     import_keras_quietly()
     found = api.explain(run, input, ids=ids or (), test=test, class_name=class_name, out=out, runs=runs)
     if as_json:

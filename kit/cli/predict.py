@@ -52,9 +52,7 @@ def predict(
 ) -> None:
     """Predict the test images, or others, and write a submission that was checked. Several models are averaged."""
     from kit import predicting  # not through kit.api, which takes a tenth of a second for what is not needed here
-    from kit.cli.quiet import import_onnxruntime_quietly
 
-    import_onnxruntime_quietly()
     done = predicting.predict(
         *(models or ()),
         out=out,

@@ -33,12 +33,6 @@ def silence_matplotlib() -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
-def import_onnxruntime_quietly() -> None:
-    """Where the home directory cannot be written to, it warns of it before any log level applies."""
-    with native_errors_hidden():
-        import onnxruntime  # noqa: F401
-
-
 def import_keras_quietly() -> None:
     """Import Keras with the native standard error closed.
 

@@ -16,11 +16,10 @@ def report(
     runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
 ) -> None:
     """Write a self-contained HTML page: scores, curves, confusions, probabilities, mistakes, likely label errors."""
-    from kit.cli.quiet import import_keras_quietly, import_onnxruntime_quietly, silence_matplotlib
+    from kit.cli.quiet import import_keras_quietly, silence_matplotlib
     from kit.reporting import report_each, takes_keras
 
     silence_matplotlib()
-    import_onnxruntime_quietly()
     if takes_keras(run or [], runs=runs):
         import_keras_quietly()
     for path in report_each(run or [], out, runs=runs):

@@ -491,8 +491,12 @@ def test_output_that_cannot_be_written() -> None:
     assert (done.returncode, done.stderr) == (2, "kit: output: No space left on device\n")
 
 
+# Any of them turns its telemetry off; importing kit has set the first, here too.
+QUIET_ONNXRUNTIME = ("ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "CI")
+
+
 def test_without_a_home_nothing_else_is_printed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+    for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", *QUIET_ONNXRUNTIME):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/dev/null")
     command = [sys.executable, "-m", "kit", "report"]
@@ -502,3 +506,11 @@ def test_without_a_home_nothing_else_is_printed(runs: Path, monkeypatch: pytest.
     for words in (["predict"], ["evaluate"]):
         done = subprocess.run([*command[:-1], *words], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nothing_is_counted_by_onnxruntime(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_CACHE_HOME", *QUIET_ONNXRUNTIME):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    subprocess.run([sys.executable, "-m", "kit", "predict"], capture_output=True, check=True)
+    assert not list((tmp_path / "home").rglob("*onnxruntime*"))
