@@ -47,10 +47,11 @@ def leaderboard(
     Raises:
         KitError: there is no such competition, or ``out`` cannot be written.
     """
-    from kit.report.comparison import check_table, write_leaderboard
+    from kit.report.comparison import FORMATS, write_leaderboard
+    from kit.report.pages import check_out
 
     if out is not None:
-        check_table(Path(out))
+        check_out(Path(out), *FORMATS)
     root = Path(runs)
     found = [run for run in find_runs(root) if run.path.parent.name == competition]
     if not found and competition not in (names := known_competitions()):
@@ -140,10 +141,11 @@ def compare_runs(
         KitError: fewer than two runs, one that did not finish or is damaged, runs of several competitions, or ``out``
             cannot be written.
     """
-    from kit.report.comparison import check_table, write_comparison
+    from kit.report.comparison import FORMATS, write_comparison
+    from kit.report.pages import check_out
 
     if out is not None:
-        check_table(Path(out))
+        check_out(Path(out), *FORMATS)
     opened = [source if isinstance(source, RunDirectory) else RunDirectory.open(Path(source)) for source in sources]
     _check_comparable(opened)
     submitted = latest_submissions(Path(submissions))
@@ -209,7 +211,7 @@ def _read(run: RunDirectory, row: RunOutline, name: str, notes: list[str]) -> Co
         _histories(run),
         held_out,
         answered.get("test"),
-        not any(len(fold.test) for fold in run.read_split()),
+        run.tests_own_rows,
     )
 
 
@@ -249,8 +251,9 @@ def _completed(run: RunDirectory, row: RunOutline, saved: dict[str, Any], names:
     if row.gap is not None and row.best_class is not None:
         return row
     try:
-        found = fit_of(run.trained_folds(), saved["recipe"])
-    except RunError:  # without its history
+        trained = run.trained_folds()
+        found = fit_of(trained, [fold.read_predictions() for fold in trained], saved["recipe"])
+    except (RunError, KeyError):  # without its history, or what was kept of it
         return row
     extremes = class_extremes(found["class_accuracies"], list(names)) if "class_accuracies" in found else {}
     return replace(row, training_accuracy=found["fit"]["training_accuracy"], gap=found["fit"]["gap"], **extremes)
@@ -282,7 +285,7 @@ def _shared_rows(runs: Sequence[ComparedRun]) -> tuple[list[Shared], list[str]]:
             apart[OTHER_IMAGES].append(f"{first.name} and {second.name}")
             continue
         found = [_common(first, second, HELD_OUT, first.held_out, second.held_out)]
-        if first.tests_competitions == second.tests_competitions:  # else the ids are of other images
+        if first.tests_own_rows == second.tests_own_rows:  # else the ids are of other images
             found.append(_common(first, second, TEST, first.test, second.test))
         shared += [each for each in found if each is not None]
         if found[0] is None and first.held_out is not None and second.held_out is not None:

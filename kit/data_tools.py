@@ -148,6 +148,11 @@ def new_competition(name: str) -> list[Path]:
     if name in competition_names():
         raise RecipeError(f"there is a competition {name!r} already: choose another name")
     templates = importlib.resources.files("kit.data") / "templates"
-    for path, template in written.items():
-        write_text(path, (templates / template).read_text(encoding="utf-8").replace("NAME", name))
+    try:
+        for path, template in written.items():
+            write_text(path, (templates / template).read_text(encoding="utf-8").replace("NAME", name))
+    except OSError:
+        for path in written:  # one without the other would keep the name from being taken again
+            path.unlink(missing_ok=True)
+        raise
     return list(written)

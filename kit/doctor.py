@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit.errors import first_line
 from kit.version import __version__
 
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml", "onnxruntime-training")
@@ -117,7 +118,7 @@ def _runtime() -> list[Finding]:
 
         providers = onnxruntime.get_available_providers()
     except Exception as error:  # noqa: BLE001  a half-removed package raises whatever is missing
-        return [Finding("onnxruntime", f"{found}, but {str(error).splitlines()[0]}", "broken", again)]
+        return [Finding("onnxruntime", f"{found}, but {first_line(error)}", "broken", again)]
     short = ", ".join(name.removesuffix("ExecutionProvider") for name in providers)
     if "onnxruntime-gpu" in there and "CUDAExecutionProvider" not in providers:
         return [Finding("onnxruntime", f"{found}, but without CUDA: its files were overwritten", "broken", again)]
@@ -132,7 +133,7 @@ def _starts(providers: list[str]) -> tuple[str, str]:
     try:
         return ("ok", "") if _cuda_starts() else ("broken", broken)
     except Exception as error:  # noqa: BLE001  whatever a broken installation raises
-        return "broken", f"{broken} ({str(error).splitlines()[0][:200] if str(error) else type(error).__name__})"
+        return "broken", f"{broken} ({first_line(error)[:200]})"
 
 
 def _cuda_starts() -> bool:

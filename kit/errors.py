@@ -7,6 +7,11 @@ class KitError(Exception):
     """A mistake a user can mend; the command line prints it as one line and exits with code 2."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, for a message of one line; its kind where it says nothing."""
+    return next(iter(str(error).splitlines()), "").strip() or type(error).__name__
+
+
 class Interrupted(BaseException):
     """A signal ended the work; the message says where it stands, such as a training with its checkpoint.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +12,14 @@ import numpy as np
 
 from kit.data.images import class_title
 from kit.errors import DataError, RecipeError, RunError
-from kit.members import Member, open_members
+from kit.members import open_members
 from kit.opening import StrPath, nothing_trained, saved_competition, training_images
 from kit.predicting import input_images, load_models
 from kit.training.fold_directory import FoldDirectory
 from kit.training.runs import RunDirectory, open_run
 
 if TYPE_CHECKING:
-    from kit.deploy.model_file import ModelCard
+    from kit.deploy.model_file import Model, ModelCard
     from kit.models.activation import ActivationMap
     from kit.report.explanation import Explained
 
@@ -122,12 +122,13 @@ def explain(
     if not run.trained_folds():
         raise nothing_trained(run)
     (member,) = open_members([run], Path(runs))
-    card = load_models([member])[0][0].card
+    (loaded,) = load_models([member])
+    card = loaded[0].card
     names = [class_title(*each) for each in zip(card.class_names, card.label_values, strict=True)]
     wanted = None if class_name is None else _class_index(class_name, card, names)
     named = [str(each) for each in ids]
     chosen = _of_ids(named, run, test) if input is None else _of_input(Path(input), run, card)
-    images, found = _explained(run, chosen, wanted)
+    images, found = _explained(run, {model.path: model for model in loaded}, chosen, wanted)
     models = tuple(tuple(file for fold in folds for file in fold.model_files.values()) for folds in chosen.folds)
     notes = (*chosen.notes, *_remarks(run, images, names))
     explanation = Explanation(path, images, tuple(names), found.layer, found.layer_shape, models, notes)
@@ -171,17 +172,18 @@ def _of_ids(wanted: list[str], run: RunDirectory, test: bool) -> _Chosen:
     rows = [row_of[name] for name in wanted]
     labels = [None if images.labels is None else int(images.labels[row]) for row in rows]
     everybody = run.trained_folds()
-    held_out = [] if test else [(fold, _held_out(fold)) for fold in everybody]
+    parts = ("validation", "test") if run.tests_own_rows else ("validation",)
+    held_out = [] if test else [(fold, _held_out(fold, parts)) for fold in everybody]
     folds = [[fold for fold, known in held_out if name in known] for name in wanted]
     notes = [] if test else _who_was_asked(wanted, folds, len(everybody))
     asked = [those or everybody for those in folds]
     return _Chosen([f"{part} image {name}" for name in wanted], images.pixels[rows], asked, labels, notes)
 
 
-def _held_out(fold: FoldDirectory) -> set[str]:
+def _held_out(fold: FoldDirectory, parts: Sequence[str]) -> set[str]:
     """Ids of the rows that a model was scored on."""
     arrays = fold.read_predictions()
-    return {str(name) for part in ("validation", "test") for name in arrays.get(f"{part}_ids", np.empty(0)).tolist()}
+    return {str(name) for part in parts for name in arrays.get(f"{part}_ids", np.empty(0)).tolist()}
 
 
 def _who_was_asked(ids: list[str], folds: list[list[FoldDirectory]], models: int) -> list[str]:
@@ -196,14 +198,16 @@ def _who_was_asked(ids: list[str], folds: list[list[FoldDirectory]], models: int
 # --- what is said of them ---------------------------------------------------------------------------------
 
 
-def _explained(run: RunDirectory, chosen: _Chosen, wanted: int | None) -> tuple[tuple[Explained, ...], ActivationMap]:
+def _explained(
+    run: RunDirectory, loaded: Mapping[Path, Model], chosen: _Chosen, wanted: int | None
+) -> tuple[tuple[Explained, ...], ActivationMap]:
     from kit.models.activation import activation_map
     from kit.report.explanation import Explained
 
     classifiers = _classifiers(run)
     explained = []
     for name, pixels, folds, label in zip(chosen.ids, chosen.pixels, chosen.folds, chosen.labels, strict=True):
-        answer = _answer(run, folds, pixels)
+        answer = _answer([loaded[file] for fold in folds for file in fold.model_files.values()], pixels)
         index = int(np.argmax(answer)) if wanted is None else wanted
         try:
             maps = [activation_map(model, pixels, index) for fold in folds for model in classifiers(fold)]
@@ -214,12 +218,11 @@ def _explained(run: RunDirectory, chosen: _Chosen, wanted: int | None) -> tuple[
     return tuple(explained), maps[0]
 
 
-def _answer(run: RunDirectory, folds: list[FoldDirectory], pixels: np.ndarray) -> np.ndarray:
+def _answer(models: Sequence[Model], pixels: np.ndarray) -> np.ndarray:
     """The probabilities (classes,) that ``predict`` tells."""
     from kit.deploy.predict import Ensemble
 
-    member = Member(run, tuple(file for fold in folds for file in fold.model_files.values()))
-    return Ensemble(load_models([member])).answer(pixels[np.newaxis])[0]
+    return Ensemble((tuple(models),)).answer(pixels[np.newaxis])[0]
 
 
 def _classifiers(run: RunDirectory) -> Callable[[FoldDirectory], list[Any]]:

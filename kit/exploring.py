@@ -58,12 +58,12 @@ def eda(
     from kit.data.folds import check_near
     from kit.registry import parse_spec
     from kit.report.exploration import write_exploration
-    from kit.report.pages import check_page
+    from kit.report.pages import PAGES, check_out
 
     check_near(near)
     path = Path(out) if out is not None else Path(f"{parse_spec(competition)[0].name}-eda.html")
     if write:
-        check_page(path)
+        check_out(path, *PAGES)
     task = open_task(competition, data, labels=labels, image_size=image_size)
     resolved = resolve_recipe(task, recipe, {})
     train, test = with_test_images(task, load_training_images(task))

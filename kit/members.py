@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kit.errors import RunError
+from kit.errors import ModelFileError, RunError
 from kit.opening import StrPath, nothing_trained
 
 if TYPE_CHECKING:
+    from kit.deploy.model_file import Model
     from kit.training.runs import RunDirectory
 
 
@@ -67,6 +68,39 @@ def _member_of(run: RunDirectory) -> Member:
 
         export_in_child(run)
     return Member(run, tuple(files))
+
+
+def load_file(run: RunDirectory | None, file: Path, provider: str = "auto", threads: int | None = None) -> Model:
+    """A model file; that of a run gets the run's temperature where it has another one.
+
+    Raises:
+        ModelFileError: it is missing or damaged, or was not made of the weights that the run has.
+    """
+    from kit.deploy.model_file import load_model
+    from kit.scoring.metrics import make_metric
+
+    model = load_model(file, provider, threads)
+    if run is None:
+        return model
+    _check_weights(run, model)
+    if model.card.temperature == (temperature := run.read_temperature()):
+        return model
+    from kit.deploy.graphs import set_temperature
+
+    set_temperature(file, temperature, keep_score=not make_metric(model.card.metric).needs_probabilities)
+    return load_model(file, provider, threads)
+
+
+def _check_weights(run: RunDirectory, model: Model) -> None:
+    """Refuse a file that was copied from elsewhere, or whose run was trained on; files of an older kit do not tell."""
+    fold = next(fold for fold in run.trained_folds() if fold.path == model.path.parent)
+    which = next((which for which, path in fold.model_files.items() if path == model.path), "")
+    known = fold.read_scores().get("weights_sha256")
+    expected = known.get(which) if isinstance(known, dict) else None
+    if model.card.weights_sha256 and expected and model.card.weights_sha256 != expected:
+        raise ModelFileError(
+            f"{model.path} was made of other weights than those of the run: remove it, and it is exported anew"
+        )
 
 
 @dataclass(frozen=True)
@@ -145,13 +179,17 @@ def _run_of(member: Member) -> RunDirectory:
 
 def _held_out(run: RunDirectory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ids in their order, labels, and the probabilities (models, rows, classes) of the rows that a run had not seen."""
+    from kit.training.run_files import reading
+
     metrics = run.read_metrics()
     scored = metrics.get("out_of_fold") or metrics.get("validation")
     if not scored:
         raise RunError(
             f"{run.path} has no held-out rows: it was trained on every row; name the run that it was made of"
         )
-    if scored["selected"]:
+    with reading(run.path / "metrics.json"):
+        selected = scored["selected"]
+    if selected:
         raise RunError(
             f"{run.path} chose by the rows that it is scored on, so that they are not held out: "
             "train it with --folds 5, or with --keep last"
@@ -160,9 +198,11 @@ def _held_out(run: RunDirectory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if any(len(fold.model_files) > 1 for fold in folds):
         raise RunError(f"{run.path} keeps snapshots, and the answers of their mean alone: name a run without snapshots")
     each = [fold.read_predictions() for fold in folds]
-    ids, labels, answers = (
-        np.concatenate([arrays[f"validation_{name}"] for arrays in each]) for name in ("ids", "labels", "probabilities")
-    )
+    with reading(folds[0].path / "predictions.npz"):
+        ids, labels, answers = (
+            np.concatenate([arrays[f"validation_{name}"] for arrays in each])
+            for name in ("ids", "labels", "probabilities")
+        )
     order = np.argsort(ids, kind="stable")
     known, counts = np.unique(ids, return_counts=True)
     if len(set(counts.tolist())) > 1:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ModelFileError, RecipeError, RunError, SubmissionError
-from kit.members import Member, open_members
+from kit.members import Member, load_file, open_members
 from kit.opening import StrPath, open_for_model, saved_data
 from kit.training.run_files import refuse_file_of_run
 
@@ -106,7 +106,8 @@ def predict(
     if calibrate:
         from kit.blending import calibrate as calibrate_member
 
-        blended["temperatures"] = [asdict(calibrate_member(member)) for member in members]
+        each_run = {member.name: member for member in members}.values()  # folds may be members of their own
+        blended["temperatures"] = [asdict(calibrate_member(member)) for member in each_run]
         loaded = load_models(members, tta, provider, threads)
     ensemble = Ensemble(loaded, _weights(members, weights, mean, blended), mean, tta)
     size, found = _batch_size(ensemble, len(source.ids), batch_size)
@@ -203,28 +204,13 @@ def load_models(
     from kit.models.views import view_axes
 
     view_axes(tta)
-    loaded = tuple(tuple(_load_one(member, file, provider, threads) for file in member.files) for member in members)
+    loaded = tuple(tuple(load_file(member.run, file, provider, threads) for file in member.files) for member in members)
     models = [model for each in loaded for model in each]
     check_models(models, models[0].card.input_shape)
     for model in models:
         if tta != "none" and model.card.tta != "none":
             raise ModelFileError(f"{model.path} answers by {model.card.tta} itself: leave --tta out")
     return loaded
-
-
-def _load_one(member: Member, file: Path, provider: str, threads: int | None) -> Model:
-    """A model file, which gets the temperature of its run where it has another one."""
-    from kit.deploy.model_file import load_model
-    from kit.scoring.metrics import make_metric
-
-    model = load_model(file, provider, threads)
-    if member.run is None or model.card.temperature == member.run.read_temperature():
-        return model
-    from kit.deploy.graphs import set_temperature
-
-    keep_score = not make_metric(model.card.metric).needs_probabilities
-    set_temperature(file, member.run.read_temperature(), keep_score=keep_score)
-    return load_model(file, provider, threads)
 
 
 def _what_to_predict(

@@ -37,7 +37,7 @@ def report(run: Runs | None = None, out: StrPath | None = None, *, runs: StrPath
     Raises:
         KitError: it is not a run, its recipe.json is damaged, or the page cannot be written.
     """
-    from kit.report.pages import check_page
+    from kit.report.pages import PAGES, check_out
     from kit.report.run_page import write_report
 
     named = list(run) if isinstance(run, Sequence) and not isinstance(run, str) else [run]
@@ -45,7 +45,7 @@ def report(run: Runs | None = None, out: StrPath | None = None, *, runs: StrPath
     if out is None and len(opened) != 1:
         raise RunError(f"{len(opened)} runs and no page for all of them: expected --out with its name")
     path = Path(out) if out is not None else opened[0].path / PAGE
-    check_page(path)
+    check_out(path, *PAGES)
     return write_report([gather(one) for one in opened], path)
 
 
@@ -55,14 +55,14 @@ def report_each(named: Sequence[StrPath], out: StrPath | None = None, *, runs: S
     Raises:
         KitError: as for :func:`report`; for what can be known before, no page is written.
     """
-    from kit.report.pages import check_page
+    from kit.report.pages import PAGES, check_out
 
     if out is not None or not named:
         return [report(list(named) or None, out, runs=runs)]
     opened = [open_run(one, Path(runs)) for one in named]
     for run in opened:
         run.read_recipe()
-        check_page(run.path / PAGE)
+        check_out(run.path / PAGE, *PAGES)
     return [report(run) for run in opened]
 
 
@@ -82,14 +82,15 @@ def gather(run: RunDirectory) -> Material:
     Raises:
         KitError: its recipe.json is damaged: nothing is known of it.
     """
-    from kit.evaluating import TRAINING_ROWS, evaluate
-    from kit.report.material import Material
+    from kit.evaluating import evaluate
+    from kit.report.material import Material, lead_part
 
     saved = run.read_recipe()
     notes: list[str] = []
-    is_kept = all(fold.read_training_answers() is not None for fold in run.trained_folds())
-    found = evaluate(run, training_rows=TRAINING_ROWS if is_kept else 0)  # hours, for a large model
-    if not is_kept:
+    kept = [fold.read_training_answers() for fold in run.trained_folds()]
+    limit = max((len(answers["rows"]) for answers in kept if answers), default=0) if all(kept) else 0
+    found = evaluate(run, training_rows=limit)  # those that are answered: others may take hours
+    if not limit:
         notes.append(f"training rows are not evaluated here: kit evaluate {run.path} does it, and keeps their answers")
     competition, images = _data(saved, notes)
     usual_name, usual = _usual_recipe(saved, competition)
@@ -107,6 +108,7 @@ def gather(run: RunDirectory) -> Material:
         best_epochs=found.best_epochs,
         suspects=_suspects(answered),
         images=images,
+        pictured=_pictured(run, lead_part(answered), competition, images, notes),
         usual_recipe=usual,
         usual_name=usual_name,
         notes=(*found.notes, *notes),
@@ -148,6 +150,19 @@ def _data(saved: dict[str, Any], notes: list[str]) -> tuple[Competition | None, 
     except KitError as error:
         notes.append(f"there are no pictures: {error}")
         return competition, None
+
+
+def _pictured(
+    run: RunDirectory, part: str | None, competition: Competition | None, images: Images | None, notes: list[str]
+) -> Images | None:
+    """The images that the rows of a part are of: a refit has answers to the competition's test images alone."""
+    if part != "test" or competition is None:
+        return images
+    try:
+        return images if run.tests_own_rows else competition.load_test()
+    except KitError as error:
+        notes.append(f"there are no pictures: {error}")
+        return None
 
 
 def courses_of(run: RunDirectory) -> tuple[Course, ...]:

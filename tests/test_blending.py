@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kit import api, export, predict
+from kit import api, export, predict, train
 from kit.blending import calibrate
+from kit.data.images import Competition
 from kit.deploy.model_file import load_model
-from kit.errors import KitError, RunError, SubmissionError
+from kit.errors import KitError, ModelFileError, RunError, SubmissionError
 from kit.members import open_members
 from kit.scoring.calibration import fit_temperature, mean_tempered
 from kit.scoring.metrics import mean_log_loss
@@ -188,3 +189,35 @@ def test_one_picture_is_answered_without_a_file(run: RunDirectory) -> None:
     assert done.path is None
     assert len(done.likeliest) == 3
     assert not Path("submissions").exists()
+
+
+def test_a_run_is_calibrated_once_whoever_is_a_member(tiny: Competition) -> None:
+    run = train("tiny", folds=2, epochs=1)
+    done = predict(run, mean="vote", calibrate=True, out="a.csv")
+    assert [told["run"] for told in done.blend["temperatures"]] == [str(run.path)]
+
+
+def test_going_on_with_what_has_ended_forgets_nothing(run: RunDirectory) -> None:
+    predict(run, out="a.csv", calibrate=True)
+    temperature = run.read_temperature()
+    assert temperature != 1
+    api.resume(run)
+    assert run.read_temperature() == temperature
+    assert load_model(run.path / "model.onnx").card.temperature == temperature
+
+
+def test_a_file_of_other_weights_is_not_believed(run: RunDirectory, tiny: Competition) -> None:
+    one, other = (train("tiny", epochs=1, seed=seed) for seed in (0, 1))
+    predict(one, out="a.csv")
+    kept = load_model(one.path / "model.onnx").card
+    shutil.copy(other.path / "model.onnx", one.path / "model.onnx")
+    message = "model.onnx was made of other weights than those of the run: remove it, and it is exported anew"
+    with pytest.raises(ModelFileError, match=message):
+        predict(one, out="b.csv")
+    note = next(note for note in api.evaluate(one).notes if note.startswith("training rows are not evaluated"))
+    assert "was made of other weights" in note
+    (one.path / "model.onnx").unlink()
+    api.export(one)
+    assert load_model(one.path / "model.onnx").card == kept
+    predict(one, out="b.csv")
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()

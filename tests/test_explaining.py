@@ -85,6 +85,17 @@ def test_images_that_were_held_out_are_answered_by_who_had_not_seen_them(tiny: C
         kit.api.explain(run, ids=[7])
 
 
+def test_a_training_image_is_not_held_out_because_a_test_image_has_its_id(tiny: Competition) -> None:
+    object.__setattr__(tiny, "load_test", lambda: half_striped(30, 5))  # ids from 0 up, and labelled
+    object.__setattr__(tiny, "load_train", lambda: half_striped(90, 0))
+    object.__setattr__(tiny, "test_is_labelled", True)
+    run = train("tiny", epochs=1, split="holdout_80_20")
+    assert set(range(30)) == set(run.trained_folds()[0].read_predictions()["test_ids"].tolist())
+    trained_on = [row for row in run.read_split()[0].train.tolist() if row < 30][:1]
+    found = kit.api.explain(run, ids=trained_on)
+    assert found.notes[0] == f"all models were trained on {trained_on[0]}, and may know the answer by heart"
+
+
 def test_more_images_than_a_picture_has_room_for(digit: tuple[Path, Path]) -> None:
     np.save("many.npy", np.random.default_rng(0).integers(0, 256, (30, 28, 28, 1), np.uint8))
     found = kit.api.explain(digit[0], "many.npy", class_name="0")

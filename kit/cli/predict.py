@@ -106,17 +106,21 @@ def _tell(done: Any, mean: str, tta: str) -> None:
 def judged_in_words(judged: dict[str, Any]) -> str:
     """What fitted weights are worth, and whether that is more than noise."""
     from kit.scoring.metrics import make_metric
+    from kit.scoring.paired import SIGNIFICANCE
 
     metric = make_metric(judged["metric"])
     equal, fitted = judged["equal"], judged["fitted"]
-    gain, spread = 100 * judged["gain"], 100 * judged["gain_interval"]
     verdict = "better" if metric.key(fitted["score"]) > metric.key(equal["score"]) else "no better"
     of_metric = ""
     if judged["metric"] == "accuracy":
-        verdict = "better" if gain > spread else "worse" if gain < -spread else "no more than noise"
+        better = "better" if judged["gain"] > 0 else "worse"
+        verdict = better if judged["gain_p"] <= SIGNIFICANCE else "no more than noise"
     else:
         of_metric = f"{judged['metric']} {metric.show(equal['score'])} -> {metric.show(fitted['score'])}, "
+    p = f"p = {judged['gain_p']:.2g}" if judged["gain_p"] >= 0.001 else "p < 0.001"
+    gain, low, high = (100 * share for share in (judged["gain"], *judged["gain_interval"]))
     return (
         f"fitted weights against equal ones, on rows that did not fit them: {of_metric}accuracy {gain:+.2f} points "
-        f"(+- {spread:.2f}), log loss {equal['log_loss']:.4f} -> {fitted['log_loss']:.4f}: {verdict}"
+        f"({low:+.2f} to {high:+.2f}, {p}), "
+        f"log loss {equal['log_loss']:.4f} -> {fitted['log_loss']:.4f}: {verdict}"
     )

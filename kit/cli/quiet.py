@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from kit.errors import KitError
+from kit.errors import KitError, first_line
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def import_keras_quietly() -> None:
             import keras  # noqa: F401
     except (ImportError, ValueError) as error:
         backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise KitError(
             f"Keras cannot be loaded with KERAS_BACKEND={backend} ({reason}): use tensorflow or jax, installed here"
         ) from None

@@ -23,7 +23,7 @@ from kit.data.readers.pictures import Kind
 from kit.data.readers.tables import read_table
 from kit.data.readers.trees import MAX_RATIO, MAX_UNPACKED_FREELY, Tree, open_tree, read_file
 from kit.data.sample import refuse_repeated
-from kit.errors import DataError
+from kit.errors import DataError, first_line
 
 _EXPECTED = "expected a picture, a folder or .zip of pictures, a CSV of their paths, a .npy or a .npz of images"
 _PATHS = re.compile(r"(?i)(file|image|picture)?_?(path|name)|file|image|picture")
@@ -263,7 +263,8 @@ def _from_array(array: np.ndarray, ids: np.ndarray, image_shape: tuple[int, int,
         return ImageSource(ids, image_shape, partial(windows, pixels))
 
     def convert(source: Path, directory: Path) -> None:
-        rows = array.reshape(len(ids), *image_shape) if array.flags.c_contiguous else array
+        is_one = array.size == np.prod(image_shape)  # and small enough to be copied, in whatever order it lies
+        rows = array.reshape(len(ids), *image_shape) if is_one or array.flags.c_contiguous else array
         write_as_uint8(rows, image_shape, directory / "pixels.npy", str(source))
 
     shape = "x".join(map(str, image_shape))
@@ -271,13 +272,19 @@ def _from_array(array: np.ndarray, ids: np.ndarray, image_shape: tuple[int, int,
     return ImageSource(ids, image_shape, partial(windows, converted))
 
 
+_DAMAGED = (  # what NumPy and zipfile raise for files that are not theirs, and for shapes that no array has
+    ValueError, TypeError, OverflowError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile,
+)  # fmt: skip
+
+
 @contextmanager
 def _told(path: Path, kind: str) -> Iterator[None]:
-    """What NumPy and zipfile raise for a file that is not theirs, in one line."""
+    """A file that cannot be read, in one line."""
     try:
         yield
-    except (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise DataError(f"{path}: it is no {kind} of images, or damaged ({reason}); save it again") from None
+    except _DAMAGED as error:
+        raise DataError(
+            f"{path}: it is no {kind} of images, or damaged ({first_line(error)[:200]}); save it again"
+        ) from None
     except OSError as error:
         raise DataError(f"{path}: it cannot be read ({error.strerror or error}); check the path") from None

@@ -11,6 +11,7 @@ import numpy as np
 
 from kit.data.cache import cache_directory
 from kit.deploy.model_file import Model, usable_cores
+from kit.errors import ModelFileError
 from kit.files import write_text
 
 LARGEST = 256  # larger batches fall out of the processor's cache and were slower
@@ -45,8 +46,14 @@ def choose_batch_size(model: Model, rows: int) -> tuple[int, str]:
         if type(found) is int and 0 < found <= 2 * LARGEST:
             return found, "measured before"
     sizes = [size for size in (rule // 8, rule // 4, rule // 2, rule, 2 * rule) if size]
-    times = {size: [_seconds_an_image(model, pixels[:size], _MEASURED_SECONDS) for _ in range(2)] for size in sizes}
-    best = min(sizes, key=lambda size: min(times[size]))
+    times = {}
+    for size in sizes:
+        try:
+            times[size] = [_seconds_an_image(model, pixels[:size], _MEASURED_SECONDS) for _ in range(2)]
+        except ModelFileError:  # twice the rule may not fit into the provider's memory, as the rule itself does
+            if size <= rule:
+                raise
+    best = min(times, key=lambda size: min(times[size]))
     with suppress(OSError):  # measured again the next time
         write_text(kept, json.dumps({"batch_size": best, "seconds_an_image": times}))
     return best, "measured"

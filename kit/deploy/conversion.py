@@ -6,13 +6,14 @@ import contextlib
 import functools
 import logging
 import os
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kit.errors import ModelFileError
+from kit.errors import ModelFileError, first_line
 
 _COPIES = "TF2ONNX_CATCH_ERRORS"  # there at all, whatever its value, tf2onnx makes none
 
@@ -53,16 +54,28 @@ def convert(predictor: Any, path: Path, opset: int) -> None:
     )
     with _functions_inlined():
         try:
-            with _without_copies():
-                model, _ = write()
-        except Exception:  # noqa: BLE001  whatever one of its optimisers raises; with copies, that one is left out
-            model, _ = write()
+            model, _ = _written(write)
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001  tf2onnx raises many kinds over what it does not know
+            raise ModelFileError(f"the model cannot be written in ONNX: {first_line(error)}") from None
     unknown = sorted({node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)})
     if unknown:
         raise ModelFileError(
             f"the model computes {', '.join(unknown)}, expected what ONNX has operators for: "
             "take another layer or activation for it, and train again"
         )
+
+
+def _written(write: Callable[[], Any]) -> Any:
+    try:
+        with _without_copies():
+            return write()
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if not any(Path(frame.filename).parts[-3:-1] == ("tf2onnx", "optimizer") for frame in frames):
+            raise
+    return write()  # with copies, the optimiser that failed is left out
 
 
 @contextlib.contextmanager

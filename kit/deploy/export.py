@@ -17,7 +17,7 @@ import numpy as np
 from kit.data.images import windows
 from kit.deploy.conversion import convert
 from kit.deploy.model_file import ModelCard, load_model
-from kit.errors import ModelFileError
+from kit.errors import ModelFileError, first_line
 from kit.files import replacing
 
 TOLERANCE = 1e-4  # largest difference of a probability
@@ -210,7 +210,7 @@ def _simplify(path: Path) -> None:
     try:
         onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  onnxruntime raises one class per status, of no common base
-        raise ModelFileError(f"cannot simplify {path.name}: {str(error).splitlines()[0]}") from None
+        raise ModelFileError(f"cannot simplify {path.name}: {first_line(error)}") from None
     model = onnx.load(simpler)
     used = {node.domain for node in model.graph.node}
     if used != {""}:  # an operator that only this runtime has: rather as it was

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.errors import ModelFileError
+from kit.errors import ModelFileError, first_line
 
 _TOLERANCE = 1e-3  # of a logit, relative to the largest one
 _OWN = {"ByteDropout": "Dropout"}  # layers of kit's and what does the same
@@ -104,7 +104,7 @@ def _counterpart(layer: Any, entry: dict[str, Any]) -> Any:
     try:
         return kind.from_config(config)
     except (TypeError, ValueError) as error:
-        raise _no_counterpart(layer, str(error).splitlines()[0]) from None
+        raise _no_counterpart(layer, first_line(error)) from None
 
 
 def _computed(operation: Any, node: dict[str, Any], outputs: dict[tuple[str, int], Any]) -> Any:
@@ -120,7 +120,7 @@ def _computed(operation: Any, node: dict[str, Any], outputs: dict[tuple[str, int
     try:
         return tf_keras.layers.Lambda(call, name=operation.name)([outputs[tuple(which)] for which in history])
     except (TypeError, ValueError) as error:
-        raise _no_counterpart(operation, str(error).splitlines()[0]) from None
+        raise _no_counterpart(operation, first_line(error)) from None
 
 
 def _tensors(value: Any) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ Nothing here imports Keras or TensorFlow.
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kit.data.images import LabelValue
-from kit.errors import ModelFileError
+from kit.errors import ModelFileError, first_line
 from kit.files import file_hash
 
 PROVIDERS = {
@@ -46,6 +47,7 @@ class ModelCard:
     tta: str = "none"  # spec of the views whose mean answer the file gives
     temperature: float = 1.0  # by which the file makes its probabilities less sure
     probability_columns: tuple[str, ...] = ()  # of a submission, after its id; none where labels are asked for
+    weights_sha256: str = ""  # of the weights file that it was made of; none of several, or of an older kit
 
     def to_metadata(self) -> dict[str, str]:
         return {name: json.dumps(value) for name, value in asdict(self).items()}
@@ -62,16 +64,26 @@ class ModelCard:
             values = {name: json.loads(metadata[name]) for name in known}
         except ValueError:
             values = {}
-        lists, texts = ("class_names", "label_values", "input_shape"), ("competition", "id_column", "target_column")
+        lists = "class_names", "label_values", "input_shape"
+        texts = "competition", "id_column", "target_column", "metric"
         if (
             not all(isinstance(values.get(n), list) for n in lists)
             or not all(isinstance(values.get(n), str) for n in texts)
+            or not isinstance(values.get("tta", "none"), str)
             or not all(type(value) in (int, str) for value in values["label_values"])
+            or len(values["class_names"]) != len(values["label_values"])
+            or len(shape := values["input_shape"]) != 3
+            or not all(type(side) is int and side > 0 for side in shape)
+            or not _is_above_zero(values.get("temperature", 1.0))
             or not _ask_for_probabilities(values.get("probability_columns", []), values["label_values"])
         ):
             raise ModelFileError(f"{path} has damaged metadata: export it again with kit export")
         tuples: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**tuples)
+
+
+def _is_above_zero(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < math.inf
 
 
 def _ask_for_probabilities(columns: Any, label_values: list[LabelValue]) -> bool:
@@ -111,7 +123,7 @@ class Model:
             return self.session.run(None, {self.session.get_inputs()[0].name: pixels})[0]
         except Exception as error:  # noqa: BLE001  onnxruntime raises one class per status, of no common base
             raise ModelFileError(
-                f"{self.path} failed on {len(pixels)} images on {self.provider}: {str(error).splitlines()[0][:300]}; "
+                f"{self.path} failed on {len(pixels)} images on {self.provider}: {first_line(error)[:300]}; "
                 "try a smaller --batch-size or --provider cpu"
             ) from None
 
@@ -179,7 +191,7 @@ def _open_session(path: Path, provider: str, threads: int) -> tuple[str, Any]:
             session = onnxruntime.InferenceSession(path, settings, providers=[PROVIDERS[name]])
         except Exception as error:  # noqa: BLE001  onnxruntime raises one class per status, of no common base
             raise ModelFileError(
-                f"{path} is not a model that can be loaded ({str(error).splitlines()[0]}): expected an .onnx file as "
+                f"{path} is not a model that can be loaded ({first_line(error)}): expected an .onnx file as "
                 "kit export writes it; export it again"
             ) from None
         if session.get_providers()[0] == PROVIDERS[name]:  # onnxruntime falls back to the CPU without a word

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kit.data.images import windows
-from kit.errors import ModelFileError
+from kit.errors import ModelFileError, first_line
 
 CALIBRATION_IMAGES = 512  # more did not change the accuracy
 _AT_ONCE = 32
@@ -82,8 +82,9 @@ def to_int8(source: Path, target: Path, pixels: np.ndarray) -> None:
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001  whatever its passes raise over an operator
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ModelFileError(f"the model cannot be quantised: {reason}; export it without --int8") from None
+            raise ModelFileError(
+                f"the model cannot be quantised: {first_line(error)}; export it without --int8"
+            ) from None
 
 
 def _with_constants(path: Path) -> list[str]:

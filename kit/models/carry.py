@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from kit.data.progress import downloads_shown
-from kit.errors import KitError, ModelFileError
+from kit.errors import KitError, ModelFileError, first_line
 from kit.models.backbones import with_imagenet_weights
 from kit.models.catalog import imagenet_backbone
 
@@ -127,9 +127,8 @@ def open_weights(path: Path) -> Iterator[Any]:
     except KitError:
         raise
     except Exception as error:  # noqa: BLE001  h5py raises many kinds for a damaged file
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelFileError(
-            f"cannot read {path}: {reason}; it is damaged or no file of Keras weights, "
+            f"cannot read {path}: {first_line(error)}; it is damaged or no file of Keras weights, "
             "expected .weights.h5, .h5 or .keras"
         ) from None
 

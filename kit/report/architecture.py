@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import KitError, RunError
+from kit.errors import KitError, RunError, first_line
 from kit.models.graph import Place, places_of
 from kit.report.architecture_blocks import layered_blocks
 from kit.report.architecture_flow import flow
@@ -105,8 +105,7 @@ def _build(fold: FoldDirectory) -> list[Layer]:
     except KitError as error:
         raise RunError(f"the model {saved.model} cannot be built any more: {error}") from None
     except Exception as error:  # noqa: BLE001  the model may be anybody's code, and Keras raises many kinds
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise RunError(f"the model {saved.model} cannot be built any more: {reason}") from None
+        raise RunError(f"the model {saved.model} cannot be built any more: {first_line(error)[:200]}") from None
     return model_layers(model)
 
 

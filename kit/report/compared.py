@@ -79,7 +79,7 @@ class ComparedRun:
     class_names: in the order of the class indices.
     histories: of each fold or seed.
     held_out, test: what it answered to rows that it was not trained on; None where there are none.
-    tests_competitions: its test rows are the competition's own, and not held out of the training images.
+    tests_own_rows: its test rows were set aside from its training images, and are not the competition's test images.
     """
 
     name: str
@@ -89,7 +89,7 @@ class ComparedRun:
     histories: tuple[list[Epoch], ...]
     held_out: Answered | None
     test: Answered | None
-    tests_competitions: bool
+    tests_own_rows: bool
 
 
 @dataclass(frozen=True)

@@ -11,34 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from kit.errors import RunError
-from kit.files import check_replaceable, write_text
+from kit.files import write_text
 from kit.report.compared import ComparedRun, Comparison, Leaderboard
-from kit.report.pages import cannot_write, check_page, figures_directory, write_page
+from kit.report.pages import cannot_write, figures_directory, write_page
 from kit.report.standings import short_names, table_of
 from kit.scoring.confusion import confusion_counts, differing_confusions
-from kit.training.run_files import refuse_file_of_run
 
 FORMATS = (".csv", ".json", ".html")
 NAMED_CLASSES = 20  # up to which a confusion matrix beside others has room for the names of its classes
 SHOWN_PAIRS = 10  # of runs, of which the classes that changed are listed
-
-
-def check_table(path: Path) -> None:
-    """Refuse a file that could not be written, before any work is done for it.
-
-    Raises:
-        RunError: its name ends in none of the known formats, it is a file of a run, or nothing can be written there.
-    """
-    if path.suffix not in FORMATS:
-        raise RunError(f"--out {path}: expected a name that ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    if path.suffix == ".html":
-        return check_page(path)
-    refuse_file_of_run(path)
-    try:
-        check_replaceable(path)
-    except OSError as error:
-        raise cannot_write(path, error) from None
 
 
 def write_leaderboard(board: Leaderboard, path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from kit.report.compared import ComparedRun
 from kit.report.drawing import BLUE, GREY, PALETTE
-from kit.report.lettering import clipped
+from kit.report.lettering import clipped, in_legend
 from kit.scoring.confusion import row_shares
 from kit.scoring.metrics import make_metric
 from kit.training.events import Epoch
@@ -100,7 +100,15 @@ def curves(title: str, lines: Sequence[Line]) -> Figure:
         colour = PALETTE[number % len(PALETTE)]
         style = STYLES[number // len(PALETTE) % len(STYLES)]
         mark = "o" if len(line.epochs) == 1 else ""
-        axes.plot(line.epochs, line.values, color=colour, linestyle=style, marker=mark, linewidth=1.4, label=line.name)
+        axes.plot(
+            line.epochs,
+            line.values,
+            color=colour,
+            linestyle=style,
+            marker=mark,
+            linewidth=1.4,
+            label=in_legend(line.name),
+        )
         if line.dashes is not None:
             axes.plot(
                 line.epochs, line.dashes, color=colour, linestyle="--", marker=mark, markerfacecolor="none", linewidth=1

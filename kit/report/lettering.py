@@ -13,6 +13,11 @@ def clipped(name: str, letters: int) -> str:
     return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
+def in_legend(name: str) -> str:
+    """A name as Matplotlib shows it: of a legend it leaves out what begins with ``_``, which classes and runs may."""
+    return f"\N{ZERO WIDTH SPACE}{name}" if name.startswith("_") else name
+
+
 def text_measure(size: float) -> Callable[[str], float]:
     """Words -> the inches that they take, in Matplotlib's own font."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kit.report.drawing import BLUE, ORANGE
-from kit.report.pictures import check_picture, save_picture
+from kit.report.pictures import save_picture
 from kit.training.lr_find import RangeTest
 
 HEADROOM = 1.3  # times the loss at the start: what is drawn of a loss that goes through the roof
@@ -19,12 +19,10 @@ def write_lr_curve(test: RangeTest, path: Path, recipe_rate: float | None = None
         recipe_rate: is marked as well, where the test went so far.
 
     Raises:
-        RecipeError: the format is unknown.
-        DataError: the picture cannot be written.
+        RunError: the picture cannot be written.
     """
     from matplotlib.figure import Figure
 
-    check_picture(path)
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.semilogx(test.rates, test.losses, color="silver", linewidth=1, label="each batch")

@@ -36,6 +36,7 @@ class Material:
     answered, evaluations: by part; ``answered_part`` is the one that its mistakes are looked for in.
     suspects: likely label errors among the rows of ``answered_part``, the likeliest first.
     images: what it was trained on, None where that is gone.
+    pictured: what the rows of ``answered_part`` are of, None where that is gone.
     usual_recipe, usual_name: the competition's own recipe of this model; {} where there is none.
     notes: what a reader should know, and what is missing and why, a line each.
     """
@@ -52,6 +53,7 @@ class Material:
     best_epochs: tuple[BestEpoch, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     images: Images | None = None
+    pictured: Images | None = None
     usual_recipe: Mapping[str, Any] = field(default_factory=dict)
     usual_name: str = ""
     notes: tuple[str, ...] = ()

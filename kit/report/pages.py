@@ -8,23 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 from kit.errors import RunError
 from kit.files import check_replaceable, write_text
+from kit.training.run_files import refuse_file_of_run
 from kit.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+PAGES = (".html", ".htm")
 
-def check_page(path: Path) -> None:
-    """Refuse a page that could not be written, before any work is done for it.
+
+def check_out(path: Path, *formats: str) -> None:
+    """Refuse a file that could not be written, before any work is done for it.
+
+    Args:
+        formats: endings that its name may have.
 
     Raises:
-        RunError: the name does not end in .html, or nothing can be written there.
+        RunError: its name ends in none of them, it is a file that a run needs, or nothing can be written there.
     """
-    if path.suffix not in (".html", ".htm"):
-        raise RunError(f"--out {path}: expected a name that ends in .html")
+    if path.suffix not in formats:
+        known = " or ".join([", ".join(formats[:-1]), formats[-1]] if formats[1:] else formats)
+        raise RunError(f"--out {path}: expected a name that ends in {known}")
+    refuse_file_of_run(path)
     try:
         check_replaceable(path)
-        check_replaceable(figures_directory(path) / "figure.svg")
+        if path.suffix in PAGES:
+            check_replaceable(figures_directory(path) / "figure.svg")
     except OSError as error:
         raise cannot_write(path, error) from None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.report.drawing import BLUE, GREY, INK, ORANGE, PALETTE, charted
-from kit.report.lettering import clipped
+from kit.report.lettering import clipped, in_legend
 from kit.scoring.weighted import CALIBRATION_BINS, calibration_bins
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _draw(
             color=PALETTE[number % len(PALETTE)],
             linestyle=STYLES[number // len(PALETTE) % len(STYLES)],
             linewidth=1.4,
-            label=f"{clipped(names[curve.label], 24)}  {area} {curve.area:.4f}",
+            label=in_legend(f"{clipped(names[curve.label], 24)}  {area} {curve.area:.4f}"),
         )
     if len(curves) > 1:
         mean = np.mean([at(curve, grid) for curve in curves], axis=0)

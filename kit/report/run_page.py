@@ -130,7 +130,7 @@ def _answers(run: Material, drawn: Figures, budget: int) -> dict[str, Any]:
     if (part := run.answered_part) is None:
         return dict.fromkeys(("part", "confusion", "pairs", "probabilities", "per_class", "gallery", "suspects"))
     answered, titles = run.answered[part], run.class_titles
-    pictures = Pictures(run.images)
+    pictures = Pictures(run.pictured)
     suspects = [item_of(answered, one.row, one.suggestion, pictures) for one in run.suspects[:SHOWN_SUSPECTS]]
     gallery = choose_mistakes(answered, pictures, budget - sum(len(item.picture) for item in suspects))
     counts = confusion_counts(answered.labels, answered.probabilities.argmax(axis=1), len(titles))

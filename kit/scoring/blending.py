@@ -11,6 +11,7 @@ import numpy as np
 from kit.errors import RecipeError
 from kit.scoring.ensembles import LEAST, blend
 from kit.scoring.metrics import score
+from kit.scoring.paired import paired_test
 
 _NESTED_FOLDS = 5
 _FEWEST_ROWS = 50
@@ -33,7 +34,9 @@ def fit_weights(members: Sequence[np.ndarray], labels: np.ndarray, mean: str = "
 
     how = "arithmetic" if mean == "vote" else mean
     true = np.stack([member[np.arange(len(labels)), labels] for member in members], axis=1).astype(np.float64)
-    logs = np.log(np.maximum(np.stack(members), LEAST)).astype(np.float64)
+    logs: np.ndarray = np.empty(0)
+    if how == "geometric":
+        logs = np.log(np.maximum(np.stack(members), LEAST)).astype(np.float64)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         if how == "arithmetic":
@@ -59,13 +62,14 @@ class Judged:
     """Fitted weights against equal ones, on rows that had no say in them.
 
     fitted, equal: ``score`` of each on all rows, a fifth at a time by weights from the other four.
-    gain: of accuracy, by the fitted ones; with the half-width of its 95 % interval over the paired rows.
+    gain: of accuracy, by the fitted ones; with its 95 % interval and McNemar's p, over the paired rows.
     """
 
     fitted: dict[str, Any]
     equal: dict[str, Any]
     gain: float
-    gain_interval: float
+    gain_interval: tuple[float, float]
+    gain_p: float
 
 
 def judge_weights(
@@ -104,9 +108,9 @@ def judge_weights(
 
 
 def _judged(fitted: np.ndarray, equal: np.ndarray, labels: np.ndarray, metric: str) -> Judged:
-    difference = (fitted.argmax(axis=1) == labels).astype(float) - (equal.argmax(axis=1) == labels)
-    spread = 1.96 * float(difference.std(ddof=1)) / len(labels) ** 0.5
-    return Judged(score(fitted, labels, metric), score(equal, labels, metric), float(difference.mean()), spread)
+    paired = paired_test(fitted.argmax(axis=1) == labels, equal.argmax(axis=1) == labels)
+    scores = score(fitted, labels, metric), score(equal, labels, metric)
+    return Judged(*scores, paired.difference, (paired.low, paired.high), paired.p)
 
 
 def error_correlation(members: Sequence[np.ndarray], labels: np.ndarray) -> np.ndarray:

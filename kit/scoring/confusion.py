@@ -53,7 +53,9 @@ def confused_together(counts: np.ndarray) -> np.ndarray:
     np.fill_diagonal(confused, 0)
     if not confused.any():
         return np.arange(len(counts))
-    distances = squareform(confused.max() - confused * (1 - np.eye(len(counts))) - confused.max() * np.eye(len(counts)))
+    apart = confused.max() - confused
+    np.fill_diagonal(apart, 0)
+    distances = squareform(apart)
     order = leaves_list(optimal_leaf_ordering(linkage(distances, "average"), distances))
     return order if order[0] < order[-1] else order[::-1]  # either is as good; the first class rather stands first
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -129,12 +130,13 @@ def _sentence(
 
 def _metric_differences(shared: Sequence[Shared], metric: str | None, seed: int) -> list[Score | None]:
     """Each with its percentile interval over bootstrap samples, which are the same for all models on the same rows."""
-    known: dict[tuple[str, str], np.ndarray] = {}
+    known: dict[tuple[str, str, str], np.ndarray] = {}
 
     def sampled(name: str, each: Shared, which: int) -> np.ndarray:
-        if (name, each.rows) not in known:
-            known[name, each.rows] = _sampled(str(metric), each.answered(which), each.labels, seed)
-        return known[name, each.rows]
+        key = name, each.part, each.rows  # test images may be numbered as training images are
+        if key not in known:
+            known[key] = _sampled(str(metric), each.answered(which), each.labels, seed)
+        return known[key]
 
     scores: list[Score | None] = []
     for each in shared:
@@ -148,7 +150,7 @@ def _sampled(metric: str, answers: np.ndarray, labels: np.ndarray, seed: int) ->
     """The figure of the rows themselves, then of each sample."""
     measure = measure_metric(metric, answers, labels)
     once = np.ones((len(labels), 1), np.float32)
-    return np.concatenate([measure(weights)[metric] for weights in (once, *draws(len(labels), RESAMPLES, seed))])
+    return np.concatenate([measure(weights)[metric] for weights in chain([once], draws(len(labels), RESAMPLES, seed))])
 
 
 def class_changes(labels: np.ndarray, classes: int, first: np.ndarray, second: np.ndarray) -> tuple[ClassChange, ...]:

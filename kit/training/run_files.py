@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kit.errors import RunError
+from kit.errors import RunError, first_line
 from kit.files import replacing
 
 _DAMAGED = (  # what the readers of CSV, JSON and NumPy's archives raise for a file that is torn or another's
@@ -34,6 +34,9 @@ _TABLES_OF_RUN = frozenset(
 )  # fmt: skip
 
 
+_ARRAYS_OF_RUN = (".h5", ".npz", ".onnx")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """:func:`kit.files.replacing` for the files of a run.
@@ -45,7 +48,7 @@ def writing(path: Path) -> Iterator[Path]:
         with replacing(path) as scratch:
             yield scratch
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error).splitlines()[0]  # HDF5 says much more
+        reason = os.strerror(error.errno) if error.errno else first_line(error)  # HDF5 says much more
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         mend = "free space there" if full else "make the place writable"
         raise RunError(f"cannot write {path}: {reason}; {mend} and start again, or choose another --out") from None
@@ -62,14 +65,14 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def refuse_file_of_run(path: Path) -> None:
-    """Keep a table from taking the place of a file that a run is made of, which nothing brings back.
+    """Keep what a user writes from taking the place of a file that a run is made of, which nothing brings back.
 
     Raises:
         RunError: the path is such a file.
     """
     place = Path(os.path.realpath(path))
     run = place.parent.parent if re.fullmatch(r"fold-\d+", place.parent.name) else place.parent
-    if place.name in _TABLES_OF_RUN and (run / "recipe.json").exists():
+    if (place.name in _TABLES_OF_RUN or place.suffix in _ARRAYS_OF_RUN) and (run / "recipe.json").exists():
         raise RunError(f"--out {path} is a file that the run {run.name} needs, expected one of your own: name another")
 
 

@@ -135,6 +135,14 @@ class RunDirectory:
                 folds.append(Fold(train, validation, test, watched))
             return folds
 
+    @property
+    def tests_own_rows(self) -> bool:
+        """Whether its test rows were set aside from its training images, and are not the competition's test images.
+
+        The ids of the two may be the same numbers.
+        """
+        return any(len(fold.test) for fold in self.read_split())
+
     def fold(self, number: int, folds: int) -> FoldDirectory:
         """Where fold ``number`` of ``folds`` keeps its files."""
         return FoldDirectory(self.path if folds == 1 else self.path / f"fold-{number}")

@@ -48,6 +48,8 @@ def train_run(
         for task in tasks:
             if task not in left:  # what a kill left between the scores and the end
                 shutil.rmtree(task.directory.checkpoints, ignore_errors=True)
+        if left:
+            run.discard_derived()
         try:
             for place, task in enumerate(left):
                 if place and not everyone.keep_going():
@@ -70,7 +72,6 @@ def train_run(
 
 def _write_summary(run: RunDirectory, status: str) -> None:
     metrics, out_of_fold = summarize(run, status)
-    run.discard_derived()
     if out_of_fold:
         run.write_out_of_fold(out_of_fold)
     run.write_metrics(metrics)

@@ -150,8 +150,13 @@ def _score_mean_on_test(predictions: list[dict[str, np.ndarray]], metric: str) -
     return of_mean if len(members) == 1 else {**of_mean, "members": compare_members(members, labels, metric)}
 
 
-def fit_of(trained: list[FoldDirectory], recipe: dict[str, Any]) -> dict[str, Any]:
+def fit_of(
+    trained: list[FoldDirectory], predictions: list[dict[str, np.ndarray]], recipe: dict[str, Any]
+) -> dict[str, Any]:
     """How closely a run's models fit what they were trained on, and how each class fares on rows that they were not.
+
+    Args:
+        predictions: what each of them has answered; answers that are not numbers do not count.
 
     Returns:
         ``fit``, means over the models at the epoch that each has kept: ``training_accuracy``, as augmented;
@@ -160,24 +165,22 @@ def fit_of(trained: list[FoldDirectory], recipe: dict[str, Any]) -> dict[str, An
         ``class_accuracies``, one a class in the order of the class indices, None for a class without such rows.
     """
     pairs, labels, predicted, classes = [], [], [], 0
-    for fold in trained:
-        scores, arrays = fold.read_scores(), fold.read_predictions()
+    for fold, arrays in zip(trained, predictions, strict=True):
+        scores = fold.read_scores()
         epoch = _kept_epoch(fold.read_history(), scores, recipe)
         scored = scores.get("validation", {}).get("accuracy", math.nan)
         pairs.append(
             (epoch.accuracy, epoch.validation_accuracy if math.isfinite(epoch.validation_accuracy) else scored)
         )
         if "validation_labels" in arrays:
-            labels.append(arrays["validation_labels"])
-            predicted.append(arrays["validation_probabilities"].argmax(axis=1))
-            classes = arrays["validation_probabilities"].shape[1]
+            answers = arrays["validation_probabilities"]
+            known = np.isfinite(answers).all(axis=1)
+            labels.append(arrays["validation_labels"][known])
+            predicted.append(answers[known].argmax(axis=1))
+            classes = answers.shape[1]
     trained_on, held_out = (float(value) if math.isfinite(value) else None for value in np.mean(pairs, axis=0))
-    known = trained_on is not None and held_out is not None
-    fit = {
-        "training_accuracy": trained_on,
-        "held_out_accuracy": held_out,
-        "gap": trained_on - held_out if known else None,  # type: ignore[operator]
-    }
+    gap = None if trained_on is None or held_out is None else trained_on - held_out
+    fit = {"training_accuracy": trained_on, "held_out_accuracy": held_out, "gap": gap}
     if not labels:
         return {"fit": fit}
     true, right = np.concatenate(labels), np.concatenate(labels) == np.concatenate(predicted)
@@ -200,7 +203,7 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
     """
     saved, trained, folds = run.read_recipe(), run.trained_folds(), len(run.read_split())
     metric, seeds = saved["recipe"]["metric"], saved.get("seeds", 1)
-    scores = [fold.read_scores() for fold in trained]
+    scores, predictions = [fold.read_scores() for fold in trained], [fold.read_predictions() for fold in trained]
     metrics: dict[str, Any] = {
         "status": status,
         "metric": metric,
@@ -209,7 +212,7 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
         "trainable_parameters": scores[0]["trainable_parameters"],
         "seconds": sum(fold["seconds"] for fold in scores),
         "images_per_second": float(np.median([fold["images_per_second"] for fold in scores])),
-        **fit_of(trained, saved["recipe"]),
+        **fit_of(trained, predictions, saved["recipe"]),
     }
     if "refit_of" in saved:
         found = saved["refit_of"]
@@ -223,7 +226,6 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
             **scores[0],
         }, {}
 
-    predictions = [fold.read_predictions() for fold in trained]
     out_of_fold = {
         name: np.concatenate([arrays[f"validation_{name}"] for arrays in predictions])
         for name in ("ids", "labels", "probabilities")

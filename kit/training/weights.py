@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kit.data.images import windows
-from kit.errors import RunError
+from kit.errors import RunError, first_line
 from kit.files import file_hash
 from kit.models.build import build_classifier, build_predictor
 from kit.training.fold_directory import FoldDirectory
@@ -79,8 +79,7 @@ def load_classifier(directory: FoldDirectory, which: str) -> Any:
     try:
         classifier.load_weights(path)
     except Exception as error:  # noqa: BLE001  Keras and h5py raise many kinds for a damaged file
-        reason = str(error).splitlines()[0]
-        raise RunError(f"cannot load {path}: {reason}; the file is damaged or of another model") from None
+        raise RunError(f"cannot load {path}: {first_line(error)}; the file is damaged or of another model") from None
     return classifier
 
 

@@ -186,6 +186,25 @@ def test_a_truncated_array() -> None:
         open_input(path, SHAPE)
 
 
+@pytest.mark.parametrize("shape", ["(-1, 6, 5, 3)", f"({2**70}, 6, 5, 3)", "(True, 6, 5, 3)", "(7, 6, 5, 3.0)"])
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_shapes_that_no_array_has(shape: str) -> None:
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + PIXELS.tobytes()
+    Path("x.npy").write_bytes(content)
+    with zipfile.ZipFile("x.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    for name in ("x.npy", "x.npz"):
+        with pytest.raises(DataError, match=f"{name}: "):
+            open_input(Path(name), SHAPE)
+
+
+def test_one_grey_image_in_any_order() -> None:
+    grey = PIXELS[0, ..., 0]
+    for array in (grey, np.asfortranarray(grey), np.asfortranarray(grey / 255)):
+        np.testing.assert_array_equal(read(open_input(npy(array), (6, 5, 1)))[0, ..., 0], grey)
+
+
 def test_an_archive_that_unpacks_to_gigabytes() -> None:
     np.savez_compressed("x.npz", x=np.zeros((1_000_000, 6, 5, 1), np.uint8))
     with pytest.raises(DataError, match="'x' in it claims 30,000,128 bytes packed into"):

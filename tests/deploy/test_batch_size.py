@@ -5,6 +5,7 @@ import pytest
 import kit.deploy.batch_size
 from kit.deploy.batch_size import batch_size_by_rule, choose_batch_size
 from kit.deploy.model_file import Model, load_model
+from kit.errors import ModelFileError
 
 
 @pytest.fixture
@@ -24,6 +25,21 @@ def test_short_predictions_measure_nothing(model: Model, tmp_path: Path) -> None
     assert choose_batch_size(model, 1000) == (256, "rule")
     assert choose_batch_size(model, 2000) == (256, "rule")
     assert not list(tmp_path.rglob("batch-sizes"))
+
+
+def test_a_size_that_does_not_fit_into_the_memory_is_not_taken(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = 256
+
+    def measured(model: Model, pixels, least: float) -> float:  # type: ignore[no-untyped-def]
+        if len(pixels) > fits:
+            raise ModelFileError("out of memory; try a smaller --batch-size")
+        return 1 / len(pixels)
+
+    monkeypatch.setattr(kit.deploy.batch_size, "_seconds_an_image", measured)
+    assert choose_batch_size(model, 10_000) == (256, "measured")
+    fits = 100
+    with pytest.raises(ModelFileError, match="try a smaller --batch-size"):
+        choose_batch_size(model, 20_000)
 
 
 def test_what_was_measured_is_kept_for_this_model(

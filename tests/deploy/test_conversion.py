@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf2onnx
 from keras import layers
 from tf2onnx import optimizer
 
@@ -80,3 +81,22 @@ def test_an_optimiser_that_fails_is_left_out(tmp_path: Path, monkeypatch: pytest
     exported = export_onnx(predictor(_resized), card(LIKE), random_pixels(6, LIKE), tmp_path / "m.onnx")
     assert exported.labels_that_differ == 0
     assert "TF2ONNX_CATCH_ERRORS" not in os.environ
+
+
+@pytest.mark.parametrize("error", [ValueError("an operator it does not know\nand more"), MemoryError()])
+def test_what_fails_elsewhere_is_told_and_not_tried_again(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def fail(*given: Any, **more: Any) -> None:
+        tried.append(given)
+        raise error
+
+    monkeypatch.setattr(tf2onnx.convert, "from_function", fail)
+    with pytest.raises((ModelFileError, MemoryError)) as told:
+        export_onnx(predictor(_resized), card(LIKE), random_pixels(6, LIKE), tmp_path / "m.onnx")
+    assert len(tried) == 1
+    if isinstance(error, ValueError):
+        assert str(told.value) == "the model cannot be written in ONNX: an operator it does not know"
+    assert not list(tmp_path.glob("*.onnx"))

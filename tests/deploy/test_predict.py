@@ -95,6 +95,14 @@ def test_files_that_are_no_models_of_kit(file: Path) -> None:
         ("probability_columns", "[0]"),
         ("probability_columns", '["one", "two"]'),
         ("probability_columns", '["second"]'),
+        ("class_names", '["one"]'),
+        ("input_shape", '["x", 28, 1]'),
+        ("input_shape", "[28, 28]"),
+        ("input_shape", "[28, 0, 1]"),
+        ("temperature", '"hot"'),
+        ("temperature", "0"),
+        ("tta", "3"),
+        ("metric", "null"),
     ):
         with pytest.raises(ModelFileError, match="damaged metadata"):
             load_model(edited(file, "o.onnx", **{name: value}))
@@ -108,7 +116,7 @@ def test_a_file_of_before_its_competition_asked_for_anything(file: Path) -> None
 
 
 def test_as_many_label_values_as_outputs(file: Path) -> None:
-    model = load_model(edited(file, "o.onnx", label_values="[1, 2]"))
+    model = load_model(edited(file, "o.onnx", label_values="[1, 2]", class_names='["a", "b"]'))
     with pytest.raises(ModelFileError, match="o.onnx gives 10 probabilities an image, but its metadata has 2 label"):
         predict_probabilities([model], pixels(1))
 

@@ -26,13 +26,6 @@ def test_the_curve_names_both_rates() -> None:
     assert Image.open(write_lr_curve(some_test(), Path("pictures/a.png"))).size == (1125, 630)
 
 
-@pytest.mark.parametrize(
-    ("out", "message"),
-    [
-        ("a.bmp", "--out a.bmp: expected a name that ends in .png, .svg or .pdf"),
-        ("/proc/a.png", "cannot write /proc/a.png: "),
-    ],
-)
-def test_what_cannot_be_written(out: str, message: str) -> None:
-    with pytest.raises(KitError, match=message):
-        write_lr_curve(some_test(), Path(out))
+def test_what_cannot_be_written() -> None:
+    with pytest.raises(KitError, match="cannot write /proc/a.png: "):
+        write_lr_curve(some_test(), Path("/proc/a.png"))

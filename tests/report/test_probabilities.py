@@ -59,6 +59,13 @@ def test_ten_classes_are_told_apart_by_colour_and_line() -> None:
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 10
 
 
+def test_a_name_may_begin_with_an_underscore() -> None:
+    figure = probabilities.draw_roc(probabilities.roc_curves(*made(2)), ["_background_", "cat"])
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(labels) == 3
+    assert "_background_" in labels[0]
+
+
 def test_good_curves_are_looked_at_closely() -> None:
     names = ["a", "b", "c"]
     close = probabilities.draw_roc(probabilities.roc_curves(*made(3, skill=8)), names).axes[0]

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import kit.api
+import kit.reporting
 from kit import KitError, train
 from kit.data.images import Competition
 from kit.report.drawing import Figures
@@ -250,6 +251,24 @@ def test_images_that_are_gone_or_others(tiny: Competition, monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("sketched")
+def test_mistakes_of_test_images_are_pictured_by_test_images(tiny: Competition) -> None:
+    """Their ids may be those of training images; a refit has answers to the test images alone."""
+    object.__setattr__(tiny, "load_test", lambda: striped_images(90, seed=1))
+    object.__setattr__(tiny, "test_is_labelled", True)
+    run = train("tiny", folds=2, epochs=1)
+    refit = kit.api.refit(run)
+    assert list(kit.reporting.gather(refit).answered) == ["test"]
+    for each, images in ((run, tiny.load_train()), (refit, tiny.load_test())):
+        pictured = kit.reporting.gather(each).pictured
+        np.testing.assert_array_equal(pictured.pixels, images.pixels)
+
+
+def test_training_rows_are_told_as_far_as_they_are_answered(run: Path) -> None:
+    kit.api.evaluate(run, training_rows=10)
+    assert kit.reporting.gather(RunDirectory(run)).evaluations["training"].rows == 10
+    assert len(RunDirectory(run).trained_folds()[0].read_training_answers()["rows"]) == 10
+
+
 def test_what_differs_from_the_usual_recipe_stands_beside_it(tiny: Competition) -> None:
     text = kit.api.report(train("tiny", epochs=2)).read_text()
     assert "else in brief" in text

@@ -1,8 +1,11 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
+from kit.cli.predict import judged_in_words
 from kit.errors import RecipeError
-from kit.scoring.blending import error_correlation, fit_weights, judge_weights
+from kit.scoring.blending import _judged, error_correlation, fit_weights, judge_weights
 from kit.scoring.calibration import fit_temperature, tempered, tempered_by_others
 from kit.scoring.ensembles import MEANS, blend, check_blend
 from kit.scoring.metrics import mean_log_loss
@@ -76,8 +79,23 @@ def test_weights_are_judged_on_rows_that_did_not_fit_them() -> None:
     inside = mean_log_loss(blend(noise, list(fit_weights(noise, LABELS[:60]))), LABELS[:60])
     assert inside < judged.equal["log_loss"] < judged.fitted["log_loss"]
     gain = judge_weights(lambda rows: [GOOD, BAD], LABELS, "accuracy")
-    assert gain.gain > gain.gain_interval > 0
+    assert gain.gain > gain.gain_interval[0] > 0
+    assert gain.gain_p < 0.001
     assert gain.fitted["accuracy"] - gain.equal["accuracy"] == pytest.approx(gain.gain)
+
+
+def test_a_few_rows_gained_are_no_more_than_noise() -> None:
+    """Four of 200, and none lost: a normal interval of the gain has no zero in it; the exact test is not convinced."""
+    labels = np.zeros(200, int)
+    right = np.tile([0.9, 0.1], (200, 1))
+    wrong = np.where(np.arange(200)[:, None] < 4, [0.1, 0.9], [0.9, 0.1])
+    judged = _judged(right, wrong, labels, "accuracy")
+    assert judged.gain == 0.02
+    assert judged.gain_p == 0.125
+    assert judged.gain_interval[0] < 0
+    words = judged_in_words({**asdict(judged), "metric": "accuracy"})
+    assert words.endswith(": no more than noise")
+    assert "accuracy +2.00 points (-0." in words
 
 
 def test_errors_of_a_model_and_itself_are_alike() -> None:

@@ -64,6 +64,19 @@ def test_another_metric_has_an_interval_of_its_own() -> None:
     assert (same.metric_difference.low, same.metric_difference.high) == (0, 0)  # the same resamples for both
 
 
+def test_held_out_and_test_rows_may_be_numbered_alike() -> None:
+    """Equal ids are not equal rows: each part has figures of its own."""
+    held, tested = answers(0.9, 1), answers(0.6, 4)
+    other = answers(0.7, 2)
+    parts = [
+        Shared("a", "b", part, "same ids", LABELS, (mine, other))
+        for part, mine in (("rows that both held out", held), ("test rows", tested))
+    ]
+    together = [pair.metric_difference for pair in judge_pairs(parts, "log_loss")]
+    assert together == [judge_pairs([part], "log_loss")[0].metric_difference for part in parts]
+    assert together[0] != together[1]
+
+
 def test_classes_that_changed() -> None:
     labels = np.array([0, 0, 0, 1, 1, 2])
     changes = class_changes(labels, 4, np.array([0, 0, 0, 2, 1, 2]), np.array([0, 1, 1, 1, 1, 2]))

@@ -41,7 +41,7 @@ def test_the_gap_is_that_of_the_epoch_that_was_kept(tmp_path: Path) -> None:
     history[1] = replace(history[1], accuracy=0.99, validation_accuracy=0.9, validation_score=0.9)
     fold.write_history(history)
     fold.write_scores({**fold.read_scores(), "kept": ["best"]})
-    fit = fit_of([fold], run.read_recipe()["recipe"])["fit"]
+    fit = fit_of([fold], [fold.read_predictions()], run.read_recipe()["recipe"])["fit"]
     assert fit == {"training_accuracy": 0.99, "held_out_accuracy": 0.9, "gap": pytest.approx(0.09)}
 
 
@@ -49,7 +49,18 @@ def test_a_history_with_nan_has_no_gap(tmp_path: Path) -> None:
     run = made_run(tmp_path, "nan")
     (fold,) = run.trained_folds()
     fold.write_history([replace(epoch, accuracy=float("nan")) for epoch in fold.read_history()])
-    assert fit_of([fold], run.read_recipe()["recipe"])["fit"]["gap"] is None
+    assert fit_of([fold], [fold.read_predictions()], run.read_recipe()["recipe"])["fit"]["gap"] is None
+
+
+def test_answers_that_are_no_numbers_are_of_no_class(tmp_path: Path) -> None:
+    run = made_run(tmp_path, "nan")
+    (fold,) = run.trained_folds()
+    arrays = fold.read_predictions()
+    of_first = arrays["validation_labels"] == 0
+    arrays["validation_probabilities"][of_first] = np.nan  # argmax would call each of them the first class
+    found = fit_of([fold], [arrays], run.read_recipe()["recipe"])
+    assert found["class_accuracies"][0] is None
+    assert found["class_accuracies"][1] > 0.5
 
 
 def test_runs_from_before_there_were_comparisons(tmp_path: Path) -> None:
