@@ -22,6 +22,7 @@ from kit.errors import RecipeError, RunError
 from kit.training.batches import epoch_batches
 from kit.training.events import Listener
 from kit.training.fold_directory import FoldDirectory
+from kit.training.memory import out_of_memory_told
 from kit.training.preparation import Task, prepare
 from kit.training.recipe import Recipe
 from kit.training.switches import Switches
@@ -40,7 +41,7 @@ class RangeTest:
     """What a range test has measured; arrays are float64 (steps,), of the steps until the loss diverged."""
 
     rates: np.ndarray
-    losses: np.ndarray  # of the training batches, augmented, each before the step that its rate made
+    losses: np.ndarray  # of the training batches, augmented, each before its step; without penalties of the weights
     smoothed: np.ndarray
     diverged: bool  # before the highest rate
     suggestion: float
@@ -98,7 +99,10 @@ def _losses(
     listener.fold_started(0, 0, 1, len(rates))
     for number, (rate, batch) in enumerate(zip(rates, batches, strict=False), 1):
         step.optimizer.learning_rate = float(rate)
-        loss = float(step.train_on_batch(batch, return_dict=True)["loss"])
+        penalty = float(sum(step.classifier.losses))  # at its start model_s owes 18 times as much as its images do
+        with out_of_memory_told("a training step", "take a smaller --batch-size"):
+            loss = float(step.train_on_batch(batch, return_dict=True)["loss"])
+        loss = max(loss - penalty, 0.0)  # but for rounding it is not below
         if not math.isfinite(loss):
             if len(losses) < 2:  # a curve takes two
                 raise RunError(
