@@ -11,7 +11,11 @@ from kit.errors import RecipeError
 from kit.registry import Registry
 
 Loss = Callable[[Any, Any], Any]
-"""(targets, logits) -> float32 (batch,); targets float32 (batch, classes), rows sum to one."""
+"""(targets, logits) -> float32 (batch,); targets float32 (batch, classes), rows sum to one, or to a weight.
+
+Written out, as Keras's own are wrong here: TensorFlow's cross-entropy has the slope of targets that sum to one, and the
+focal one has none where the true class has less than 1e-7, where it should be steepest.
+"""
 
 LOSSES = Registry("loss")
 """Functions (options) -> Loss; they check their options and import nothing heavy."""
@@ -22,9 +26,9 @@ def crossentropy() -> Loss:
     """Cross-entropy between target and predicted probabilities."""
 
     def loss(targets: Any, logits: Any) -> Any:
-        import keras
+        from keras import ops
 
-        return keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+        return -ops.sum(targets * ops.log_softmax(logits), axis=-1)
 
     return loss
 
@@ -36,16 +40,20 @@ def focal(gamma: float = 2.0) -> Loss:
         raise RecipeError(f"focal: gamma is {gamma}, expected 0 or more")
 
     def loss(targets: Any, logits: Any) -> Any:
-        import keras
+        from keras import ops
 
-        return keras.losses.categorical_focal_crossentropy(targets, logits, alpha=1.0, gamma=gamma, from_logits=True)
+        logs = ops.log_softmax(logits)
+        others = ops.maximum(-ops.expm1(logs), 1e-7)  # 1 - probability; at 0 a power below 1 has no slope
+        return -ops.sum(targets * others**gamma * logs, axis=-1)
 
     return loss
 
 
 def smoothed(targets: Any, share: float) -> Any:
     """Spread a share of each target evenly over all classes (Szegedy et al., arXiv 1512.00567, section 7)."""
-    return targets * (1.0 - share) + share / targets.shape[-1] if share else targets
+    from keras import ops
+
+    return targets * (1.0 - share) + share * ops.mean(targets, axis=-1, keepdims=True) if share else targets
 
 
 def class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:

@@ -50,7 +50,8 @@ def training_step(
                 targets = ops.one_hot(inputs["labels"], num_classes, dtype="float32")
             images, targets = apply_augmentation(images, targets, self.generator)
             if self.size is not None:
-                images = ops.image.resize(images, self.size, interpolation="bilinear", antialias=True)
+                rows, columns = map(resize_weights, images.shape[1:3], self.size)
+                images = ops.einsum("ih,bhwc,jw->bijc", rows, images, columns)
             return {"logits": self.classifier(images, training=training), "targets": targets}
 
         def compute_loss(
@@ -61,9 +62,10 @@ def training_step(
             sample_weight: Any = None,
             training: bool = True,
         ) -> Any:
-            losses = loss_of(smoothed(y_pred["targets"], label_smoothing), y_pred["logits"])
+            targets = y_pred["targets"]
             if class_weights is not None:
-                losses = losses * ops.sum(y_pred["targets"] * class_weights, axis=1)  # a mixture counts in proportion
+                targets = targets * class_weights  # each part of a mixture counts as its class does
+            losses = loss_of(smoothed(targets, label_smoothing), y_pred["logits"])
             return ops.mean(losses) + sum(self.classifier.losses)
 
         def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
@@ -71,3 +73,15 @@ def training_step(
             return self.get_metrics_result()
 
     return TrainingStep()
+
+
+def resize_weights(before: int, after: int) -> np.ndarray:
+    """What each pixel of a line adds to each pixel of a resized one: float32 (after, before), rows sum to one.
+
+    Bilinear, and averaging where it shrinks: ``keras.ops.image.resize(antialias=True)``, whose operation XLA does not
+    have in TensorFlow.
+    """
+    scale = before / after
+    centres = (np.arange(after) + 0.5) * scale - 0.5
+    weights = np.maximum(0, 1 - np.abs(np.arange(before) - centres[:, np.newaxis]) / max(scale, 1))
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

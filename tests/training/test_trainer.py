@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -21,6 +22,7 @@ from kit.training.fold_directory import FoldDirectory
 from kit.training.preparation import Task, prepare
 from kit.training.recipe import Recipe
 from kit.training.runs import RunDirectory
+from kit.training.step import resize_weights
 from kit.training.switches import resolve_switches
 from kit.training.trainer import train_fold
 from kit.training.weights import load_classifier, load_predictor, predict_probabilities
@@ -359,6 +361,15 @@ def test_damaged_weights_are_named(images: Images) -> None:
     path.unlink()
     with pytest.raises(RunError, match="last.weights.h5 is missing"):
         load_predictor(job.directory, "last")
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (14, 14), (28, 20), (7, 28), (40, 33)])
+def test_images_shrink_as_keras_shrinks_them(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 28, 28, 3)).astype(np.float32)
+    rows, columns = map(resize_weights, (28, 28), shape)
+    resized = np.einsum("ih,bhwc,jw->bijc", rows, pixels, columns)
+    expected = keras.ops.image.resize(pixels, shape, interpolation="bilinear", antialias=True)
+    np.testing.assert_allclose(resized, np.asarray(expected), atol=1e-3)
 
 
 def test_images_grow(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from kit.errors import RecipeError
-from kit.training.augment import augmentation
+from kit.training.augment import AUGMENTATIONS, augmentation
 from kit.training.augment.mixing import cut_boxes, paste, symmetric_beta
 from kit.training.step import training_step
 
@@ -141,11 +141,12 @@ def test_a_batch_of_one_stays_as_it_is(spec: str) -> None:
 
 @pytest.mark.backend
 @pytest.mark.parametrize("jit_compile", [False, True])  # True: by XLA, as on a GPU
-def test_a_compiled_training_step_mixes(jit_compile: bool) -> None:
+def test_a_compiled_training_step_has_every_augmentation(jit_compile: bool) -> None:
     import keras
 
-    classifier = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4)])
-    step = training_step(classifier, "cutmix(0.25)|mixup|erase", 4)
+    classifier = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(4)])
+    step = training_step(classifier, "|".join(AUGMENTATIONS.names()), 4)
+    step.size = (4, 4)
     step.compile("sgd", jit_compile=jit_compile)
     random = np.random.default_rng(4)
     batch = {
