@@ -266,7 +266,7 @@ def estimate(plan: Plan) -> Estimate:
     recipe, first = plan.recipe, plan.chosen[0]
     classes = len(plan.competition.label_values)
     measured = rehearse(plan.images, plan.folds[first], recipe, plan.switches, classes, first)
-    folds = plan.steps / (recipe.epochs * plan.steps_per_epoch[0])  # as many as the first one
+    folds = sum(plan.steps_per_epoch) / plan.steps_per_epoch[0]  # as many as the first one
     return Estimate(measured, *(folds * measured.seconds(quantile) for quantile in (0.5, 0.1, 0.9)))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from kit.data.images import Images
 from kit.training.checkpoints import Standing
 from kit.training.events import Epoch, Listener
 from kit.training.fold_directory import FoldDirectory
-from kit.training.preparation import Task, Training, prepare, thaw
+from kit.training.preparation import Task, Training, prepare, set_size, thaw
 from kit.training.recipe import Recipe
 from kit.training.switches import Switches
 from kit.training.trainer import keep, train_epoch
@@ -76,16 +78,24 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix="kit-rehearsal-") as scratch:  # what is timed writes weights
         task = Task(recipe, switches, number, fold, num_classes, FoldDirectory(Path(scratch)))
         training = prepare(images, task, None)
-        first = recipe.frozen_epochs or recipe.epochs
-        watch = _Stopwatch(started)
-        phases = [_measured(training, 0, first, watch)]
-        start_seconds = watch.first
-        if first < recipe.epochs:
-            watch = _Stopwatch(time.perf_counter())
-            thaw(training)
-            phases.append(_measured(training, first, recipe.epochs - first, watch))
+        phases, start_seconds = [], 0.0
+        for first, epochs in _alike(recipe):
+            watch = _Stopwatch(time.perf_counter() if first else started)
+            if first >= recipe.frozen_epochs:
+                thaw(training)
+            set_size(training, first)
+            phases.append(_measured(training, first, epochs, watch))
             start_seconds += watch.first
         return Rehearsal(tuple(phases), start_seconds, _validation_seconds(training) + _keeping_seconds(training))
+
+
+def _alike(recipe: Recipe) -> Iterator[tuple[int, int]]:
+    """Spans of epochs whose steps cost the same: the first of each, and how many there are."""
+    first = 0
+    for _, span in groupby(range(recipe.planned_epochs), lambda e: (e < recipe.frozen_epochs, recipe.size_in(e))):
+        epochs = len(list(span))
+        yield first, epochs
+        first += epochs
 
 
 class _Stopwatch(Listener):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import kit.training.rehearsal
 from kit import train
 from kit.data.images import Competition
 from kit.planning import estimate, plan_training
@@ -29,6 +30,20 @@ def test_folds_take_as_long_as_their_steps(tiny: Competition, monkeypatch: pytes
     assert len(phase.step_seconds) >= FEWEST
     assert min(phase.step_seconds) > 0
     assert not list(Path().glob("runs*"))
+
+
+def test_each_size_of_growing_images_is_measured(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit.training.rehearsal.SECONDS", 0.0)
+    words = {"model": "speed_net(widths=(8, 16))", "progressive": "14,20,28", "batch_size": 8}
+    measured: list[int | None] = []
+    real = kit.training.rehearsal.set_size
+    monkeypatch.setattr(
+        "kit.training.rehearsal.set_size",
+        lambda training, epoch: (real(training, epoch), measured.append(training.step.size)),
+    )
+    told = estimate(plan_training("tiny", epochs=7, **words))
+    assert sum(phase.epochs for phase in told.rehearsal.phases) == 7
+    assert measured == [(14, 14), (20, 20), None]
 
 
 def test_frozen_epochs_are_measured_apart(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
