@@ -88,11 +88,15 @@ def named_recipes(spec: str) -> NamedRecipes:
     """A competition's recipes with their claims, as its module has them; needs no data.
 
     Raises:
-        RecipeError: there is no such competition.
+        RecipeError: there is no such competition or option.
     """
-    from kit.registry import parse_spec
+    from kit.registry import Registry, parse_spec
 
-    opener = find_competition(parse_spec(spec)[0].name)
+    name = parse_spec(spec)[0].name
+    opener = find_competition(name)
+    registry = Registry("competition")
+    registry.add(name, opener)
+    registry.bind_one(spec)
     recipes: NamedRecipes = getattr(sys.modules[opener.__module__], "RECIPES", {})
     return recipes
 

@@ -57,7 +57,9 @@ def train(
     loss: Annotated[str | None, typer.Option(help="crossentropy, or focal(gamma=2).")] = None,
     label_smoothing: Annotated[float | None, typer.Option(help="Share of a target spread over all classes.")] = None,
     balance: Annotated[str | None, typer.Option(help="Of classes, by weights or sampling; or none.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Decoupled, per unit of learning rate.")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Decoupled, per unit of learning rate; 0: the optimiser's own.")
+    ] = None,
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of all gradients together.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of split, weights, order and augmentation.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32, bfloat16 or float16.")] = None,

@@ -14,7 +14,7 @@ import numpy as np
 
 from kit.data.images import Images
 from kit.errors import DataError
-from kit.report.pictures import check_picture, save_picture
+from kit.report.pictures import save_picture
 from kit.training.augment import augmentation
 from kit.training.augment.catalog import Augmentation, Ranged, augmentation_stages
 
@@ -37,10 +37,9 @@ def write_preview(
         extremes: draw one image instead, under each augmentation of the spec at the ends of what it draws.
 
     Raises:
-        RecipeError: the spec names something unknown, or the format is unknown.
-        DataError: the picture cannot be written.
+        RecipeError: the spec names something unknown.
+        RunError: the picture cannot be written.
     """
-    check_picture(path)
     rows = _in_turn(images, seed)
     pixels, labels = images.pixels[rows], images.labels[rows]  # type: ignore[index]
     targets = np.eye(len(class_names), dtype=np.float32)[labels]
@@ -71,7 +70,7 @@ def _augmented(pixels: np.ndarray, targets: np.ndarray, augment: Augmentation, s
     """uint8 (batch, height, width, channels) -> the same, augmented."""
     import keras
 
-    generator = keras.random.SeedGenerator(seed)
+    generator = keras.random.SeedGenerator(seed % 2**32)  # JAX takes no larger one
     return _changed(pixels, lambda images: augment(images, keras.ops.convert_to_tensor(targets), generator)[0])
 
 

@@ -55,7 +55,7 @@ def _check_growth(recipe: Recipe, architecture: Architecture) -> None:
         raise RecipeError(f"progressive is {recipe.progressive!r}, expected sizes that end in {height}, the images'")
     try:
         build_classifier(growing(architecture))
-    except ValueError:
+    except (ValueError, TypeError):  # a size that is None is compared, or calculated with
         raise RecipeError(
             f"model {recipe.model!r} cannot grow with its images: its layers fix their size; take one that ends in "
             "global pooling, such as speed_net"

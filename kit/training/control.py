@@ -24,6 +24,8 @@ Qualities = Sequence[float]
 def quality(epoch: Epoch, monitor: str, metric: str) -> float:
     """How good an epoch was on the validation rows; higher is better, whatever is monitored."""
     value = float(getattr(epoch, f"validation_{monitor}"))
+    if math.isnan(value):
+        return -math.inf  # nothing is better or worse than what is not a number, so that it would stay the best
     return value if higher_is_better(monitor, metric) else -value
 
 

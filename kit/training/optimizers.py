@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kit.errors import RecipeError
-from kit.registry import Registry
+from kit.registry import Registry, parse_spec
 
 _NOT_DECAYED = ["bias", "gamma", "beta"]  # shifts and scales: shrinking them does not make a network simpler
 
@@ -44,7 +44,7 @@ def sgd(learning_rate: Any, /, momentum: float = 0.0, nesterov: bool = False) ->
     """Stochastic gradient descent."""
     import keras
 
-    return keras.optimizers.SGD(learning_rate, momentum, nesterov)
+    return keras.optimizers.SGD(learning_rate, float(momentum), nesterov)  # it refuses 0, which is 0.0
 
 
 @OPTIMIZERS.register
@@ -97,7 +97,10 @@ def check_optimizer(spec: str) -> None:
     Raises:
         RecipeError: so it is.
     """
-    for name, value in OPTIMIZERS.options_of(spec).items():
+    options = OPTIMIZERS.options_of(spec)
+    if options.get("nesterov") and parse_spec(spec)[0].name == "sgd" and not options.get("momentum"):
+        raise RecipeError(f"optimizer {spec!r}: nesterov looks ahead by the momentum, expected some, such as 0.9")
+    for name, value in options.items():
         if name in _MOMENTA and not 0 <= value < 1:
             raise RecipeError(f"optimizer {spec!r}: {name} is {value}, expected 0 up to, not including, 1")
         if name == "epsilon" and value <= 0:

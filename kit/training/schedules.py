@@ -123,7 +123,7 @@ def step(phase: Phase, /, epochs: float = 10.0, factor: float = 0.1) -> np.ndarr
 def piecewise(phase: Phase, /, changes: tuple[tuple[float, float], ...]) -> np.ndarray:
     """The recipe's learning rate, then from an epoch on another factor of it: ``piecewise(((6, 0.1), (9, 0.01)))``.
 
-    Each change is (after so many epochs, the factor from then on).
+    Each change is (after so many epochs, the factor from then on); behind a warm-up, epochs count from its end.
     """
     starts = [epoch for epoch, _ in changes]
     if not changes or starts != sorted(set(starts)) or min(starts) <= 0 or any(factor <= 0 for _, factor in changes):

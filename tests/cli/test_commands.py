@@ -156,6 +156,8 @@ BAD_COMMANDS = [
     (["train", "digits", "--keep", "snapshots"], "keep is 'snapshots' and snapshots 0: expected both keep 'snapshots'"),
     (["train", "digits", "--progressive", "8,4"], "progressive is '8,4', expected rising sizes such as '16,24,32'"),
     (["train", "digits", "--progressive", "4,6", "--model", "speed_net(widths=(8,))"], "expected sizes that end in 28, th"),
+    (["train", "digits", "--model", "backbone('MobileNet', train_blocks=-1)", "--progressive", "14,28"], "cannot grow with its images"),
+    (["recipes", "cifar100(bogus=1)"], "got an unexpected keyword argument 'bogus'"),
     (["train", "digits", "--progressive", "14,28"], "cannot grow with its images: its layers fix their size; take one"),
     (["train", "digits", "--distill", "nowhere"], "nowhere is not a run: it has no recipe.json"),
     (["train", "digits", "--pseudo-labels", "no.csv"], "pseudo_labels is 'no.csv', which is not there: expected a CSV"),

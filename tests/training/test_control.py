@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import pytest
 
 from kit.errors import RecipeError
@@ -51,3 +54,10 @@ def test_no_plateau_leaves_the_schedule_alone() -> None:
 def test_bad_options(options: str) -> None:
     with pytest.raises(RecipeError, match="plateau: factor is"):
         PLATEAUS.bind_one(f"reduce({options})")()
+
+
+def test_what_is_no_number_is_never_the_best() -> None:
+    first = replace(HISTORY[0], validation_loss=math.nan, validation_score=math.nan)
+    for monitor in ("loss", "score"):
+        assert best_epoch([first, *HISTORY[1:]], monitor, "accuracy").epoch > 1
+        assert quality(first, monitor, "accuracy") == -math.inf

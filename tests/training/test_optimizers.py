@@ -41,12 +41,21 @@ def test_options_reach_keras(name: str) -> None:
         ("muon(momentum=-1)", "momentum is -1, expected 0 up to"),
         ("rmsprop(rho=5)", "rho is 5, expected 0 up to"),
         ("adamax(epsilon=0)", "epsilon is 0, expected more than 0"),
+        ("sgd(nesterov=True)", "nesterov looks ahead by the momentum, expected some"),
+        ("sgd(momentum=0, nesterov=True)", "nesterov looks ahead by the momentum, expected some"),
         ("lion(weight_decay=-0.1)", "weight_decay is -0.1, expected 0 or more"),
     ],
 )
 def test_options_that_train_nothing_are_refused(spec: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         check_optimizer(spec)
+
+
+def test_no_momentum_may_be_said_in_either_way() -> None:
+    for spec in ("sgd(momentum=0)", "sgd(0.0)"):
+        check_optimizer(spec)
+        assert build_optimizer(spec, 0.1).momentum == 0
+    check_optimizer("muon(nesterov=True)")  # which has some
 
 
 def test_every_optimizer_is_tested() -> None:

@@ -61,7 +61,8 @@ def trivial_augment(
     """Apply one operation to each image: drawn from fourteen, its strength drawn from nothing to the most.
 
     The operations are identity, autocontrast, equalize, rotate, solarize, colour, posterize, contrast, brightness,
-    sharpness, and shear and translate in either direction. Of an image with one channel, colour leaves all as it is.
+    sharpness, and shear and translate in either direction. Of an image with one channel, colour leaves all as it is;
+    shears are about the centre, those of the authors' program about a corner.
 
     Args:
         space: how far they go: the paper's ``wide``, or ``narrow``, which it took from RandAugment.
