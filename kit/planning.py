@@ -23,6 +23,7 @@ from kit.teaching import taught
 if TYPE_CHECKING:
     from kit.data.folds import Fold
     from kit.data.images import Competition, Images
+    from kit.training.fold_directory import FoldDirectory
     from kit.training.recipe import Recipe
     from kit.training.rehearsal import Rehearsal
     from kit.training.runs import RunDirectory
@@ -51,6 +52,7 @@ class Plan:
     trainable_parameters: int
     seeds: int = 1
     labelled: Images | None = None  # by the competition, where ``images`` has others too
+    share_left: float = 1.0  # of the epochs of all chosen folds: less, where a run goes on
 
     def recipe_of(self, number: int) -> Recipe:
         """The recipe of a fold: those of a further seed differ in it, and have the rows of the first."""
@@ -144,7 +146,7 @@ def plan_training(
 
 
 def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
-    """What is left of a run, exactly as it was planned.
+    """A run as it was planned, and how much of it is left.
 
     Args:
         changes: recipe fields that somebody names again; they must be what the run has.
@@ -180,7 +182,22 @@ def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
     test = _labelled_test(competition, parts)
     chosen = tuple(saved.get("folds", range(len(parts))))
     seeds = saved.get("seeds", 1)
-    return Plan(competition, recipe, switches, images, parts, chosen, test, parameters, trainable, seeds)
+    left = 1 - sum(_epochs_trained(run.fold(n, len(parts)), recipe) for n in chosen) / (
+        len(chosen) * recipe.planned_epochs
+    )
+    return Plan(
+        competition, recipe, switches, images, parts, chosen, test, parameters, trainable, seeds, share_left=left
+    )
+
+
+def _epochs_trained(fold: FoldDirectory, recipe: Recipe) -> int:
+    """All, where it is finished, though patience may have ended it sooner."""
+    if fold.is_finished:
+        return recipe.planned_epochs
+    try:
+        return len(fold.read_history())
+    except RunError:  # not begun
+        return 0
 
 
 def _as_saved(field: str, value: Any) -> Any:
@@ -266,7 +283,8 @@ def estimate(plan: Plan) -> Estimate:
     recipe, first = plan.recipe, plan.chosen[0]
     classes = len(plan.competition.label_values)
     measured = rehearse(plan.images, plan.folds[first], recipe, plan.switches, classes, first)
-    folds = sum(plan.steps_per_epoch) / plan.steps_per_epoch[0]  # as many as the first one
+    # As many as the first one, and what is left of them.
+    folds = plan.share_left * sum(plan.steps_per_epoch) / plan.steps_per_epoch[0]
     return Estimate(measured, *(folds * measured.seconds(quantile) for quantile in (0.5, 0.1, 0.9)))
 
 

@@ -171,7 +171,7 @@ def train(
         if name is not None:
             RunDirectory.check_name(out, plan.competition.name, name)
         _print_plan(plan)
-        return _print_estimate(plan, api.estimate(plan))
+        return _print_estimate(plan, api.estimate(plan), endings["time_limit"])
     with reading_shown(sys.stderr), progress_listener(sys.stderr) as listener:
         if resume is not None:
             run = api.resume(resume, listener=listener, **endings, **_recipe_words(words))
@@ -296,20 +296,24 @@ def _range(sizes: Sequence[int]) -> str:
     return f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,} to {max(sizes):,}"
 
 
-def _print_estimate(plan: Plan, estimate: Estimate) -> None:
+def _print_estimate(plan: Plan, estimate: Estimate, time_limit: float | None) -> None:
     """The time that was measured, with what it is made of and how far to trust it."""
     measured, batch = estimate.rehearsal, plan.recipe.batch_size
     for number, phase in enumerate(measured.phases):
         low, middle, high = (phase.seconds(q) / (phase.epochs * phase.steps) for q in (0.1, 0.5, 0.9))
-        which = "frozen, " if len(measured.phases) > 1 and not number else ""
+        title = f"{phase.title}, " if phase.title else ""
         _print(
             "" if number else "measured",
-            f"{which}{len(phase.step_seconds)} steps: {1000 * middle:,.3g} ms each ({1000 * low:,.3g} to "
+            f"{title}{len(phase.step_seconds)} steps: {1000 * middle:,.3g} ms each ({1000 * low:,.3g} to "
             f"{1000 * high:,.3g}), {min(batch, len(plan.folds[plan.chosen[0]].train)) / middle:,.0f} images/s",
         )
     _print("", f"{measured.start_seconds:.1f} s to start; {measured.epoch_seconds:.1f} s an epoch to validate and save")
     at_most = "at most " if plan.recipe.patience else ""
-    _print("time", f"{at_most}{_time(estimate.seconds)} ({_time(estimate.fastest)} to {_time(estimate.slowest)})")
+    of_rest = "" if plan.share_left == 1 else f", for the {100 * plan.share_left:.0f} % of its epochs that are left"
+    spread = f"{_time(estimate.fastest)} to {_time(estimate.slowest)}"
+    _print("time", f"{at_most}{_time(estimate.seconds)} ({spread}){of_rest}")
+    if time_limit is not None and time_limit < estimate.slowest:
+        _print("", f"--time-limit ends it after {_time(time_limit)}, the export included")
     _print("", "if the machine stays as busy as it was; reading the data and the ONNX export are not in it")
     _print("written", "nothing; train it by leaving out --dry-run")
 

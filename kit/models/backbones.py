@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit.errors import RecipeError
+from kit.models.graph import names_as_if_alone
 from kit.registry import unknown_name
 
 ALL = -1  # blocks that train
@@ -135,7 +136,7 @@ def features(images: Any, name: str, train_blocks: int) -> Any:
         raise RecipeError(
             f"{function.__name__} does not take images of {height}x{width} pixels ({reason}): choose a larger size"
         ) from None
-    _name_as_if_alone(base)
+    name_as_if_alone(base)
     for layer in _frozen(base, function, train_blocks):
         _freeze(layer)
     if not trunk:
@@ -149,7 +150,7 @@ def with_imagenet_weights(name: str) -> Any:
     Raises what Keras raises: ``Exception`` without a network, ``ValueError`` for a damaged download.
     """
     base = application(name)(include_top=False, weights="imagenet", input_shape=(224, 224, 3))
-    _name_as_if_alone(base)
+    name_as_if_alone(base)
     return base
 
 
@@ -186,18 +187,11 @@ def _freeze(layer: Any) -> None:
             setattr(layer, rate, 0.0)
 
 
-def _name_as_if_alone(base: Any) -> None:
-    """Give the layers that Keras numbered through the process the names of a first network: conv2d, conv2d_1, ..."""
-    numbered: dict[str, list[tuple[int, Any]]] = {}
+def name_as_if_alone(base: Any) -> None:
+    """Give the layers that Keras numbered through the process the names of a first network."""
+    names = names_as_if_alone(base.layers)
     for layer in base.layers:
-        kind, _, number = layer.name.rpartition("_")
-        if not number.isdigit():
-            kind, number = layer.name, "0"
-        if kind.replace("_", "") == type(layer).__name__.lower():
-            numbered.setdefault(kind, []).append((int(number), layer))
-    for kind, found in numbered.items():
-        for place, (_, layer) in enumerate(sorted(found, key=lambda each: each[0])):
-            layer.name = f"{kind}_{place}" if place else kind
+        layer.name = names[layer.name]
 
 
 def _family(function: Any) -> Family:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,24 +43,24 @@ def places_of(model: Any) -> list[Place]:
             inputs = tuple(dict.fromkeys(number_of[each] for each in before))
             places.append(Place(name, history.operation, waiting[-1], inputs))
         waiting.pop()
-    alone = _names_as_if_alone(places)
+    alone = names_as_if_alone([place.operation for place in places])
     return [replace(place, name=alone[place.name]) for place in places]
 
 
-def _names_as_if_alone(places: list[Place]) -> dict[str, str]:
+def names_as_if_alone(operations: Iterable[Any]) -> dict[str, str]:
+    """The names of a model's operations as in the first model of a process: conv2d, conv2d_1, ..."""
+    names: dict[str, str] = {}
     numbered: dict[str, list[tuple[int, str]]] = {}
-    for place in places:
-        stem, _, number = place.name.rpartition("_")
+    for operation in operations:
+        names[operation.name] = operation.name
+        stem, _, number = operation.name.rpartition("_")
         if not number.isdigit():
-            stem, number = place.name, "0"
-        if stem.replace("_", "") == type(place.operation).__name__.lower():
-            numbered.setdefault(stem, []).append((int(number), place.name))
-    anew = {
-        name: f"{stem}_{count}" if count else stem
-        for stem, found in numbered.items()
-        for count, (_, name) in enumerate(sorted(found))
-    }
-    return {place.name: anew.get(place.name, place.name) for place in places}
+            stem, number = operation.name, "0"
+        if stem.replace("_", "") == type(operation).__name__.lower():
+            numbered.setdefault(stem, []).append((int(number), operation.name))
+    for stem, found in numbered.items():
+        names |= {name: f"{stem}_{count}" if count else stem for count, (_, name) in enumerate(sorted(found))}
+    return names
 
 
 def cuts(places: list[Place]) -> list[int]:

@@ -31,11 +31,15 @@ VALIDATION_SECONDS = 1.5
 
 @dataclass(frozen=True)
 class Phase:
-    """Epochs whose steps cost the same."""
+    """Epochs whose steps cost the same.
+
+    title: what sets them apart from other epochs, such as ``frozen, 16x16``.
+    """
 
     epochs: int
     steps: int  # an epoch
     step_seconds: tuple[float, ...]  # measured, one by one
+    title: str = ""
 
     def seconds(self, quantile: float) -> float:
         """What the phase takes if every step were as the one at this quantile."""
@@ -122,7 +126,10 @@ class _Stopwatch(Listener):
 def _measured(training: Training, epoch: int, epochs: int, watch: _Stopwatch) -> Phase:
     while watch.keep_going():  # an epoch may be too short
         train_epoch(training, epoch, Standing(), watch)
-    return Phase(epochs, training.steps, watch.steps)
+    size = training.step.size
+    titles = ["frozen"] if epoch < training.task.recipe.frozen_epochs else []
+    titles += ["x".join(map(str, size))] if size else []
+    return Phase(epochs, training.steps, watch.steps, ", ".join(titles))
 
 
 def _validation_seconds(training: Training) -> float:

@@ -13,7 +13,7 @@ from kit.data.claims import Claim, claims_of, fields_of
 from kit.data.images import Competition
 from kit.errors import DataError, RecipeError
 from kit.models import MODELS
-from kit.models.backbones import _name_as_if_alone, application
+from kit.models.backbones import application, name_as_if_alone
 from kit.opening import resolve_recipe
 from kit.planning import plan_training
 from kit.training.control import PLATEAUS
@@ -130,7 +130,7 @@ def split_of_small_files(competition: str, name: str) -> dict[str, str]:
 def network_without_imagenet(name: str) -> Any:
     """What Keras would download, with other numbers in it."""
     base = application(name)(include_top=False, weights=None, input_shape=(224, 224, 3))
-    _name_as_if_alone(base)
+    name_as_if_alone(base)
     return base
 
 

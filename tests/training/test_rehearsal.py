@@ -7,7 +7,7 @@ import pytest
 import kit.training.rehearsal
 from kit import train
 from kit.data.images import Competition
-from kit.planning import estimate, plan_training
+from kit.planning import estimate, plan_resumption, plan_training
 from kit.training.rehearsal import FEWEST, Phase, Rehearsal
 
 
@@ -44,6 +44,21 @@ def test_each_size_of_growing_images_is_measured(tiny: Competition, monkeypatch:
     told = estimate(plan_training("tiny", epochs=7, **words))
     assert sum(phase.epochs for phase in told.rehearsal.phases) == 7
     assert measured == [(14, 14), (20, 20), None]
+    assert [phase.title for phase in told.rehearsal.phases] == ["14x14", "20x20", ""]
+
+
+def test_a_run_that_goes_on_takes_what_is_left_of_it(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kit.training.rehearsal.SECONDS", 0.0)
+    run = train("tiny", folds=2, epochs=4)
+    assert plan_resumption(run, {}).share_left == 0
+    begun = run.trained_folds()[1]
+    (begun.path / "scores.json").unlink()
+    assert plan_resumption(run, {}).share_left == 0  # its four epochs are trained
+    begun.write_history(begun.read_history()[:1])
+    plan = plan_resumption(run, {})
+    assert plan.share_left == 3 / 8
+    told = estimate(plan)
+    assert told.seconds == pytest.approx(2 * 3 / 8 * told.rehearsal.seconds(0.5))
 
 
 def test_frozen_epochs_are_measured_apart(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,3 +67,4 @@ def test_frozen_epochs_are_measured_apart(tiny: Competition, monkeypatch: pytest
     words = {"weights": str(first.path), "frozen_epochs": 2, "average": "ema", "balance": "sampling"}
     told = estimate(plan_training("tiny", epochs=3, **words))
     assert [phase.epochs for phase in told.rehearsal.phases] == [2, 1]
+    assert [phase.title for phase in told.rehearsal.phases] == ["frozen", ""]
