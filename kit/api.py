@@ -17,7 +17,7 @@ from kit.errors import Interrupted, KitError, RecipeError
 from kit.evaluating import evaluate as evaluate
 from kit.explaining import explain as explain
 from kit.exploring import eda as eda
-from kit.exporting import compare as compare
+from kit.exporting import compare_forms as compare_forms
 from kit.exporting import export as export
 from kit.exporting import export_ensemble as export_ensemble
 from kit.notebook import Run as Run

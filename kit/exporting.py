@@ -90,7 +90,7 @@ class Compared:
     reason: str = ""  # why there is no file
 
 
-def compare(
+def compare_forms(
     run: RunDirectory | StrPath | None = None, *, runs: StrPath = "runs", on_step: OnStep | None = None, **options: Any
 ) -> list[list[Compared]]:
     """Write a run's models in every form, and measure them side by side on this machine's processor.

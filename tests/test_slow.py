@@ -19,7 +19,7 @@ from kit import predict, train
 from kit.deploy.export import TOLERANCE, export_onnx
 from kit.deploy.legacy import to_legacy
 from kit.deploy.model_file import load_model
-from kit.exporting import compare
+from kit.exporting import compare_forms
 from kit.models.backbones import blocks
 from kit.models.build import Architecture, build_classifier
 from kit.training.runs import RunDirectory
@@ -164,7 +164,7 @@ def test_every_model_has_a_counterpart_to_be_pruned(spec: str) -> None:
 def test_a_run_in_all_its_forms(digits_runs: Path, tmp_path: Path) -> None:
     """From the command's function to the files: what was pruned and clustered is there, and predicts."""
     run = RunDirectory(shutil.copytree(digits_runs / "digits" / "deeper-1", tmp_path / "runs" / "digits" / "deeper-1"))
-    (table,) = compare(run, max_loss=100.0, tune_epochs=1)
+    (table,) = compare_forms(run, max_loss=100.0, tune_epochs=1)
     rows = {row.variant: row for row in table}
     assert all(row.exported for row in table), [row.reason for row in table]
     weights = {

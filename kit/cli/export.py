@@ -53,7 +53,7 @@ def export(
         if compare and ensemble:
             raise ModelFileError("--compare measures each model alone: leave --ensemble out")
         if compare:
-            return print_comparison(api.compare(run, runs=runs, on_step=on_step, **options), as_json)
+            return print_comparison(api.compare_forms(run, runs=runs, on_step=on_step, **options), as_json)
         if ensemble:
             found = api.export_ensemble(run, runs=runs, on_step=on_step, **options)
         else:

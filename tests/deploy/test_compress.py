@@ -22,7 +22,7 @@ from kit.deploy.export import OPSETS
 from kit.deploy.legacy import to_legacy
 from kit.deploy.model_file import load_model
 from kit.errors import ModelFileError
-from kit.exporting import compare
+from kit.exporting import compare_forms
 from kit.models.build import Architecture, build_classifier
 from kit.training.recipe import Recipe
 from kit.training.runs import RunDirectory
@@ -328,7 +328,7 @@ def test_a_comparison_goes_on_without_what_cannot_be_made(
     monkeypatch.setattr("kit.deploy.compress.prune", refuse)
     monkeypatch.setattr("kit.deploy.compress.cluster", refuse)
     monkeypatch.setattr("kit.deploy.comparison.ROUNDS", 2)
-    (table,) = compare(run, max_loss=100.0)
+    (table,) = compare_forms(run, max_loss=100.0)
     assert [row.variant for row in table] == ["original", "fp16", "int8", "pruned", "clustered", "pruned + int8"]
     made = [row for row in table if row.exported]
     assert [row.variant for row in made] == ["original", "fp16", "int8"]
