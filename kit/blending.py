@@ -23,7 +23,7 @@ def blend(*sources: RunDirectory | StrPath, mean: str = "arithmetic", runs: StrP
         ``rows``, ``metric``; ``members``, each with its ``run``, ``score``, ``accuracy``, ``log_loss`` and ``weight``;
         ``equal`` and ``fitted``, the scores of the blend with equal weights, and with weights that were fitted to
         other rows than those they are scored on; ``gain``, of accuracy by the fitted ones, with ``gain_interval`` and
-        ``gain_p``;        ``error_correlation``, a row a member.
+        ``gain_p``; ``error_correlation``, a row a member.
 
     Raises:
         KitError: fewer than two runs, or runs that have no held-out rows in common.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +154,7 @@ def new_competition(name: str) -> list[Path]:
             write_text(path, (templates / template).read_text(encoding="utf-8").replace("NAME", name))
     except OSError:
         for path in written:  # one without the other would keep the name from being taken again
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
         raise
     return list(written)

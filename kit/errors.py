@@ -9,7 +9,7 @@ class KitError(Exception):
 
 def first_line(error: BaseException) -> str:
     """The first line of what a library says, for a message of one line; its kind where it says nothing."""
-    return next(iter(str(error).splitlines()), "").strip() or type(error).__name__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 class Interrupted(BaseException):

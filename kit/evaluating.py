@@ -13,7 +13,7 @@ import numpy as np
 from kit.data.images import Competition, Images, LabelValue, Superclasses, class_title
 from kit.data.progress import tell_progress
 from kit.errors import KitError, RecipeError, RunError
-from kit.members import load_file, open_members
+from kit.members import check_weights, open_members
 from kit.opening import StrPath, open_for_model, saved_competition, training_images
 from kit.scoring.evaluation import Evaluation, evaluate_rows
 from kit.scoring.metrics import make_metric
@@ -199,8 +199,7 @@ def _training(run: RunDirectory, saved: dict[str, Any], limit: int | None, notes
             images = training_images(saved, saved_competition(saved))
             open_members([run], run.path)  # exports the models, if they were not
             kept = [
-                one or _answer(run, fold, rows, images, notes)
-                for fold, rows, one in zip(folds, chosen, kept, strict=True)
+                one or _answer(fold, rows, images, notes) for fold, rows, one in zip(folds, chosen, kept, strict=True)
             ]
     except KitError as error:
         notes.append(f"training rows are not evaluated: {error}")
@@ -246,18 +245,19 @@ def _kept(fold: FoldDirectory, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return arrays["labels"][place], arrays["probabilities"][place]
 
 
-def _answer(
-    run: RunDirectory, fold: FoldDirectory, rows: np.ndarray, images: Images, notes: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
+def _answer(fold: FoldDirectory, rows: np.ndarray, images: Images, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Labels and probabilities of training rows, by the fold's model files, also kept in the run.
 
     At temperature 1, as all answers that a run keeps.
     """
     from kit.deploy.batch_size import batch_size_by_rule
+    from kit.deploy.model_file import load_model
     from kit.deploy.predict import check_models
     from kit.scoring.calibration import tempered
 
-    models = [load_file(run, path) for path in fold.model_files.values()]
+    models = [load_model(path) for path in fold.model_files.values()]
+    for model in models:
+        check_weights(model)
     check_models(models, images.pixels.shape[1:])
     size = batch_size_by_rule(images.pixels.shape[1:])
     parts = [np.empty((0, len(models[0].card.label_values)), np.float32)]

@@ -82,7 +82,7 @@ def load_file(run: RunDirectory | None, file: Path, provider: str = "auto", thre
     model = load_model(file, provider, threads)
     if run is None:
         return model
-    _check_weights(run, model)
+    check_weights(model)
     if model.card.temperature == (temperature := run.read_temperature()):
         return model
     from kit.deploy.graphs import set_temperature
@@ -91,9 +91,15 @@ def load_file(run: RunDirectory | None, file: Path, provider: str = "auto", thre
     return load_model(file, provider, threads)
 
 
-def _check_weights(run: RunDirectory, model: Model) -> None:
-    """Refuse a file that was copied from elsewhere, or whose run was trained on; files of an older kit do not tell."""
-    fold = next(fold for fold in run.trained_folds() if fold.path == model.path.parent)
+def check_weights(model: Model) -> None:
+    """Refuse a file of a run that was copied from elsewhere; files of an older kit do not tell.
+
+    Raises:
+        ModelFileError: it was not made of the weights that its fold has.
+    """
+    from kit.training.fold_directory import FoldDirectory
+
+    fold = FoldDirectory(model.path.parent)
     which = next((which for which, path in fold.model_files.items() if path == model.path), "")
     known = fold.read_scores().get("weights_sha256")
     expected = known.get(which) if isinstance(known, dict) else None
@@ -197,12 +203,12 @@ def _held_out(run: RunDirectory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     folds = run.trained_folds()
     if any(len(fold.model_files) > 1 for fold in folds):
         raise RunError(f"{run.path} keeps snapshots, and the answers of their mean alone: name a run without snapshots")
-    each = [fold.read_predictions() for fold in folds]
-    with reading(folds[0].path / "predictions.npz"):
-        ids, labels, answers = (
-            np.concatenate([arrays[f"validation_{name}"] for arrays in each])
-            for name in ("ids", "labels", "probabilities")
-        )
+    each = []
+    for fold in folds:
+        arrays = fold.read_predictions()
+        with reading(fold.path / "predictions.npz"):
+            each.append([arrays[f"validation_{name}"] for name in ("ids", "labels", "probabilities")])
+    ids, labels, answers = map(np.concatenate, zip(*each, strict=True))
     order = np.argsort(ids, kind="stable")
     known, counts = np.unique(ids, return_counts=True)
     if len(set(counts.tolist())) > 1:

@@ -52,7 +52,7 @@ class Plan:
     trainable_parameters: int
     seeds: int = 1
     labelled: Images | None = None  # by the competition, where ``images`` has others too
-    share_left: float = 1.0  # of the epochs of all chosen folds: less, where a run goes on
+    trained: tuple[int, ...] = ()  # epochs of each chosen fold, where a run goes on
 
     def recipe_of(self, number: int) -> Recipe:
         """The recipe of a fold: those of a further seed differ in it, and have the rows of the first."""
@@ -146,7 +146,7 @@ def plan_training(
 
 
 def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
-    """A run as it was planned, and how much of it is left.
+    """A run as it was planned, and how much of it is trained.
 
     Args:
         changes: recipe fields that somebody names again; they must be what the run has.
@@ -182,11 +182,9 @@ def plan_resumption(run: RunDirectory, changes: Mapping[str, Any]) -> Plan:
     test = _labelled_test(competition, parts)
     chosen = tuple(saved.get("folds", range(len(parts))))
     seeds = saved.get("seeds", 1)
-    left = 1 - sum(_epochs_trained(run.fold(n, len(parts)), recipe) for n in chosen) / (
-        len(chosen) * recipe.planned_epochs
-    )
+    trained = tuple(_epochs_trained(run.fold(n, len(parts)), recipe) for n in chosen)
     return Plan(
-        competition, recipe, switches, images, parts, chosen, test, parameters, trainable, seeds, share_left=left
+        competition, recipe, switches, images, parts, chosen, test, parameters, trainable, seeds, trained=trained
     )
 
 
@@ -196,7 +194,7 @@ def _epochs_trained(fold: FoldDirectory, recipe: Recipe) -> int:
         return recipe.planned_epochs
     try:
         return len(fold.read_history())
-    except RunError:  # not begun
+    except RunError:  # not begun, or damaged, as the training will tell
         return 0
 
 
@@ -283,9 +281,16 @@ def estimate(plan: Plan) -> Estimate:
     recipe, first = plan.recipe, plan.chosen[0]
     classes = len(plan.competition.label_values)
     measured = rehearse(plan.images, plan.folds[first], recipe, plan.switches, classes, first)
-    # As many as the first one, and what is left of them.
-    folds = plan.share_left * sum(plan.steps_per_epoch) / plan.steps_per_epoch[0]
-    return Estimate(measured, *(folds * measured.seconds(quantile) for quantile in (0.5, 0.1, 0.9)))
+    sizes = [steps / plan.steps_per_epoch[0] for steps in plan.steps_per_epoch]  # of folds, beside the first
+    folds = [
+        (size, trained)
+        for size, trained in zip(sizes, plan.trained or [0] * len(sizes), strict=True)
+        if trained < recipe.planned_epochs
+    ]
+    fold_seconds = (
+        sum(size * measured.seconds(quantile, trained) for size, trained in folds) for quantile in (0.5, 0.1, 0.9)
+    )
+    return Estimate(measured, *fold_seconds)
 
 
 def _check_changes(changes: dict[str, Any]) -> None:

@@ -88,7 +88,7 @@ def gather(run: RunDirectory) -> Material:
     saved = run.read_recipe()
     notes: list[str] = []
     kept = [fold.read_training_answers() for fold in run.trained_folds()]
-    limit = max((len(answers["rows"]) for answers in kept if answers), default=0) if all(kept) else 0
+    limit = min((len(answers["rows"]) if answers else 0 for answers in kept), default=0)
     found = evaluate(run, training_rows=limit)  # those that are answered: others may take hours
     if not limit:
         notes.append(f"training rows are not evaluated here: kit evaluate {run.path} does it, and keeps their answers")
@@ -143,12 +143,12 @@ def _data(saved: dict[str, Any], notes: list[str]) -> tuple[Competition | None, 
     try:
         competition = saved_competition(saved)
     except KitError as error:
-        notes.append(f"there are no pictures: {error}")
+        notes.append(f"the images are not to be had: {error}")
         return None, None
     try:
         return competition, training_images(saved, competition)
     except KitError as error:
-        notes.append(f"there are no pictures: {error}")
+        notes.append(f"the training images are not to be had: {error}")
         return competition, None
 
 
@@ -161,7 +161,7 @@ def _pictured(
     try:
         return images if run.tests_own_rows else competition.load_test()
     except KitError as error:
-        notes.append(f"there are no pictures: {error}")
+        notes.append(f"the test images are not to be had: {error}")
         return None
 
 

@@ -159,8 +159,11 @@ class TrainedRun:
             after = self._scores(fold, predictor)
         if figures and options.max_loss is not None:
             _check_loss(f"{variant} of {fold.path}", before, after, options.max_loss)
-        card = replace(self._card(fold) if not variant else self._card(fold, after), tta=views.tta)
-        card = replace(card, weights_sha256=fold.weights_hashes.get(which, ""))
+        card = replace(
+            self._card(fold) if not variant else self._card(fold, after),
+            tta=views.tta,
+            weights_sha256=fold.weights_hashes[which],
+        )
         answers = ask(predictor, self.images.pixels, path)
         with writing_model(path) as scratch:
             if options.fp16 or options.int8:

@@ -15,6 +15,7 @@ from kit.errors import KitError, ModelFileError, RunError, SubmissionError
 from kit.members import open_members
 from kit.scoring.calibration import fit_temperature, mean_tempered
 from kit.scoring.metrics import mean_log_loss
+from kit.training.events import Listener
 from kit.training.runs import RunDirectory
 
 
@@ -204,6 +205,18 @@ def test_going_on_with_what_has_ended_forgets_nothing(run: RunDirectory) -> None
     api.resume(run)
     assert run.read_temperature() == temperature
     assert load_model(run.path / "model.onnx").card.temperature == temperature
+
+
+def test_a_run_that_was_calibrated_while_it_trained_is_not_when_it_ends(tiny: Competition) -> None:
+    run = train("tiny", folds=2, epochs=1)
+    shutil.rmtree(run.trained_folds()[1].path)
+
+    class Meanwhile(Listener):
+        def fold_started(self, *numbers: int) -> None:
+            run.write_temperature(2.0)
+
+    api.resume(run, listener=Meanwhile())
+    assert run.read_temperature() == 1
 
 
 def test_a_file_of_other_weights_is_not_believed(run: RunDirectory, tiny: Competition) -> None:

@@ -102,7 +102,7 @@ def test_answers_are_those_of_the_model_file_before_its_temperature(run: RunDire
     kit.predict(run, out="a.csv", calibrate=True)
     model = load_model(run.path / "model.onnx")
     assert model.card.temperature != 1
-    labels, answers = kit.evaluating._answer(run, run.trained_folds()[0], rows, images, [])
+    labels, answers = kit.evaluating._answer(run.trained_folds()[0], rows, images, [])
     np.testing.assert_array_equal(labels, images.labels[rows])
     np.testing.assert_allclose(answers, plain, atol=1e-4)
     assert np.abs(model.probabilities(images.pixels[rows]) - plain).max() > 1e-3

@@ -300,7 +300,7 @@ def _print_estimate(plan: Plan, estimate: Estimate, time_limit: float | None) ->
     """The time that was measured, with what it is made of and how far to trust it."""
     measured, batch = estimate.rehearsal, plan.recipe.batch_size
     for number, phase in enumerate(measured.phases):
-        low, middle, high = (phase.seconds(q) / (phase.epochs * phase.steps) for q in (0.1, 0.5, 0.9))
+        low, middle, high = (phase.epoch_seconds(q) / phase.steps for q in (0.1, 0.5, 0.9))
         title = f"{phase.title}, " if phase.title else ""
         _print(
             "" if number else "measured",
@@ -309,7 +309,8 @@ def _print_estimate(plan: Plan, estimate: Estimate, time_limit: float | None) ->
         )
     _print("", f"{measured.start_seconds:.1f} s to start; {measured.epoch_seconds:.1f} s an epoch to validate and save")
     at_most = "at most " if plan.recipe.patience else ""
-    of_rest = "" if plan.share_left == 1 else f", for the {100 * plan.share_left:.0f} % of its epochs that are left"
+    planned = len(plan.chosen) * plan.recipe.planned_epochs
+    of_rest = f", for the {planned - sum(plan.trained):,} of {planned:,} epochs that are left" if plan.trained else ""
     spread = f"{_time(estimate.fastest)} to {_time(estimate.slowest)}"
     _print("time", f"{at_most}{_time(estimate.seconds)} ({spread}){of_rest}")
     if time_limit is not None and time_limit < estimate.slowest:

@@ -58,7 +58,9 @@ def convert(predictor: Any, path: Path, opset: int) -> None:
         except (MemoryError, OSError):
             raise
         except Exception as error:  # noqa: BLE001  tf2onnx raises many kinds over what it does not know
-            raise ModelFileError(f"the model cannot be written in ONNX: {first_line(error)}") from None
+            raise ModelFileError(
+                f"the model cannot be written in ONNX ({first_line(error)}): take other layers, and train again"
+            ) from None
     unknown = sorted({node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)})
     if unknown:
         raise ModelFileError(
@@ -71,6 +73,8 @@ def _written(write: Callable[[], Any]) -> Any:
     try:
         with _without_copies():
             return write()
+    except MemoryError:  # with copies it takes more
+        raise
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         if not any(Path(frame.filename).parts[-3:-1] == ("tf2onnx", "optimizer") for frame in frames):

@@ -60,7 +60,7 @@ def write_ensemble(files: Sequence[Path], out: Path, images: np.ndarray) -> Expo
     compared_with = Answers(pixels, expected, real)
     with writing_model(out) as scratch:
         onnx.save(whole, scratch)
-        of_mean = replace(loaded[0].card, score=None, selected=False, weights_sha256="")  # nothing has scored it
+        of_mean = replace(loaded[0].card, score=None, selected=False, weights_sha256="")  # nothing has scored the mean
         describe(scratch, of_mean)
         exported = compared(scratch, compared_with, out)
         _check(exported.largest_difference, out)

@@ -28,7 +28,7 @@ def crossentropy() -> Loss:
     def loss(targets: Any, logits: Any) -> Any:
         from keras import ops
 
-        return -ops.sum(targets * ops.log_softmax(logits), axis=-1)
+        return -ops.sum(targets * ops.log_softmax(ops.cast(logits, "float32")), axis=-1)
 
     return loss
 
@@ -42,7 +42,7 @@ def focal(gamma: float = 2.0) -> Loss:
     def loss(targets: Any, logits: Any) -> Any:
         from keras import ops
 
-        logs = ops.log_softmax(logits)
+        logs = ops.log_softmax(ops.cast(logits, "float32"))
         others = ops.maximum(-ops.expm1(logs), 1e-7)  # 1 - probability; at 0 a power below 1 has no slope
         return -ops.sum(targets * others**gamma * logs, axis=-1)
 

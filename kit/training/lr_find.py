@@ -102,7 +102,6 @@ def _losses(
         penalty = float(sum(step.classifier.losses))  # at its start model_s owes 18 times as much as its images do
         with out_of_memory_told("a training step", "take a smaller --batch-size"):
             loss = float(step.train_on_batch(batch, return_dict=True)["loss"])
-        loss = max(loss - penalty, 0.0)  # but for rounding it is not below
         if not math.isfinite(loss):
             if len(losses) < 2:  # a curve takes two
                 raise RunError(
@@ -110,6 +109,7 @@ def _losses(
                     "look at --normalization and --augment"
                 )
             return np.array(losses), True
+        loss = max(loss - penalty, 0.0)  # but for rounding it is not below
         losses.append(loss)
         running = loss if number == 1 else MEMORY * running + (1 - MEMORY) * loss
         lowest = min(lowest, running)

@@ -41,9 +41,9 @@ class Phase:
     step_seconds: tuple[float, ...]  # measured, one by one
     title: str = ""
 
-    def seconds(self, quantile: float) -> float:
-        """What the phase takes if every step were as the one at this quantile."""
-        return self.epochs * self.steps * float(np.quantile(self.step_seconds, quantile))
+    def epoch_seconds(self, quantile: float) -> float:
+        """What an epoch of the phase takes if every step were as the one at this quantile."""
+        return self.steps * float(np.quantile(self.step_seconds, quantile))
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,11 @@ class Rehearsal:
     start_seconds: float
     epoch_seconds: float
 
-    def seconds(self, quantile: float = 0.5) -> float:
-        """The whole training of the fold, its last epoch's scoring included."""
-        epochs = sum(phase.epochs for phase in self.phases)
-        return self.start_seconds + sum(p.seconds(quantile) for p in self.phases) + (epochs + 1) * self.epoch_seconds
+    def seconds(self, quantile: float = 0.5, trained: int = 0) -> float:
+        """The training of the fold, its last epoch's scoring included, after so many epochs of it."""
+        left = [phase for phase in self.phases for _ in range(phase.epochs)][trained:]
+        steps = sum(phase.epoch_seconds(quantile) for phase in left)
+        return self.start_seconds + steps + (len(left) + 1) * self.epoch_seconds
 
 
 def rehearse(

@@ -23,8 +23,8 @@ _DAMAGED = (  # what the readers of CSV, JSON and NumPy's archives raise for a f
     ValueError, TypeError, LookupError, EOFError, RuntimeError, csv.Error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
-_TABLES_OF_RUN = frozenset(
-    {"history.csv"}
+_FILES_OF_RUN = frozenset(
+    {"history.csv", "log.txt"}
     | {
         f"{stem}.json"
         for stem in (
@@ -32,9 +32,7 @@ _TABLES_OF_RUN = frozenset(
         )
     }
 )  # fmt: skip
-
-
-_ARRAYS_OF_RUN = (".h5", ".npz", ".onnx")
+_SUFFIXES_OF_RUN = (".h5", ".npz", ".onnx")
 
 
 @contextmanager
@@ -72,7 +70,7 @@ def refuse_file_of_run(path: Path) -> None:
     """
     place = Path(os.path.realpath(path))
     run = place.parent.parent if re.fullmatch(r"fold-\d+", place.parent.name) else place.parent
-    if (place.name in _TABLES_OF_RUN or place.suffix in _ARRAYS_OF_RUN) and (run / "recipe.json").exists():
+    if (place.name in _FILES_OF_RUN or place.suffix in _SUFFIXES_OF_RUN) and (run / "recipe.json").exists():
         raise RunError(f"--out {path} is a file that the run {run.name} needs, expected one of your own: name another")
 
 

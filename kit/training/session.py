@@ -49,7 +49,7 @@ def train_run(
             if task not in left:  # what a kill left between the scores and the end
                 shutil.rmtree(task.directory.checkpoints, ignore_errors=True)
         if left:
-            run.discard_derived()
+            run.discard_derived()  # and once more at the end: a run may be calibrated while it goes on
         try:
             for place, task in enumerate(left):
                 if place and not everyone.keep_going():
@@ -67,6 +67,8 @@ def train_run(
         except Interrupted as stop:
             command = shlex.join(["kit", "train", "--resume", str(run.path)])
             raise Interrupted(stop.number, f"{stop}; go on with: {command}") from None
+        if left:
+            run.discard_derived()
         _write_summary(run, "complete" if all(task.directory.is_finished for task in tasks) else "interrupted")
 
 

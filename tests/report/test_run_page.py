@@ -16,6 +16,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import kit.api
+import kit.evaluating
 import kit.reporting
 from kit import KitError, train
 from kit.data.images import Competition
@@ -240,7 +241,7 @@ def test_images_that_are_gone_or_others(tiny: Competition, monkeypatch: pytest.M
     run = train("tiny", epochs=1)
     object.__setattr__(tiny, "load_train", lambda: striped_images(90, seed=5))
     page = _Page(kit.api.report(run))
-    assert "There are no pictures: the tiny images are not those that this run was trained on" in page.text
+    assert "The training images are not to be had: the tiny images are not those that this run was trained on" in page.text
     assert "data:image/webp" not in (run.path / "report.html").read_text()
     assert "lying" in page.text
     saved = run.read_recipe()
@@ -263,10 +264,12 @@ def test_mistakes_of_test_images_are_pictured_by_test_images(tiny: Competition) 
         np.testing.assert_array_equal(pictured.pixels, images.pixels)
 
 
-def test_training_rows_are_told_as_far_as_they_are_answered(run: Path) -> None:
-    kit.api.evaluate(run, training_rows=10)
-    assert kit.reporting.gather(RunDirectory(run)).evaluations["training"].rows == 10
-    assert len(RunDirectory(run).trained_folds()[0].read_training_answers()["rows"]) == 10
+def test_training_rows_are_told_as_far_as_they_are_answered(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = train("tiny", folds=3, epochs=1)
+    kit.api.evaluate(run, training_rows=30)
+    kit.api.evaluate(run, training_rows=5)  # of the first fold 30 are there, some of which these are
+    monkeypatch.setattr(kit.evaluating, "_answer", lambda *given: pytest.fail("a page answers no rows"))
+    assert kit.reporting.gather(run).evaluations["training"].rows == 3 * 5
 
 
 def test_what_differs_from_the_usual_recipe_stands_beside_it(tiny: Competition) -> None:

@@ -15,6 +15,7 @@ def test_the_sum() -> None:
     frozen, thawed = Phase(2, 10, (0.1, 0.1, 0.2)), Phase(3, 10, (0.5, 1.0, 1.5))
     measured = Rehearsal((frozen, thawed), start_seconds=4.0, epoch_seconds=2.0)
     assert measured.seconds(0.5) == pytest.approx(4 + 2 * 10 * 0.1 + 3 * 10 * 1.0 + (5 + 1) * 2.0)
+    assert measured.seconds(0.5, trained=3) == pytest.approx(4 + 2 * 10 * 1.0 + (2 + 1) * 2.0)
     assert measured.seconds(0.0) < measured.seconds(0.5) < measured.seconds(1.0)
 
 
@@ -50,15 +51,15 @@ def test_each_size_of_growing_images_is_measured(tiny: Competition, monkeypatch:
 def test_a_run_that_goes_on_takes_what_is_left_of_it(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kit.training.rehearsal.SECONDS", 0.0)
     run = train("tiny", folds=2, epochs=4)
-    assert plan_resumption(run, {}).share_left == 0
+    assert plan_resumption(run, {}).trained == (4, 4)
+    assert estimate(plan_resumption(run, {})).seconds == 0
     begun = run.trained_folds()[1]
     (begun.path / "scores.json").unlink()
-    assert plan_resumption(run, {}).share_left == 0  # its four epochs are trained
     begun.write_history(begun.read_history()[:1])
     plan = plan_resumption(run, {})
-    assert plan.share_left == 3 / 8
+    assert plan.trained == (4, 1)
     told = estimate(plan)
-    assert told.seconds == pytest.approx(2 * 3 / 8 * told.rehearsal.seconds(0.5))
+    assert told.seconds == pytest.approx(told.rehearsal.seconds(0.5, trained=1))
 
 
 def test_frozen_epochs_are_measured_apart(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
