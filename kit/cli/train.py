@@ -75,7 +75,7 @@ def train(
     confidence: Annotated[float | None, typer.Option(help="Probability from which on it is sure.")] = None,
     distill: Annotated[str | None, typer.Option(help="Run of all folds, whose probabilities are learned too.")] = None,
     distill_share: Annotated[float | None, typer.Option(help="Their part in the targets.")] = None,
-    keep: Annotated[str | None, typer.Option(help="Weights of the last epoch, or of the best validation.")] = None,
+    keep: Annotated[str | None, typer.Option(help="Weights: last, best on validation rows, or snapshots.")] = None,
     monitor: Annotated[str | None, typer.Option(help="What best goes by: score, accuracy or loss.")] = None,
     patience: Annotated[int | None, typer.Option(help="Epochs without progress to end after; keeps the best.")] = None,
     plateau: Annotated[str | None, typer.Option(help="Such as 'reduce(0.1, patience=4)', of the rate.")] = None,

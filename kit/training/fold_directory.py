@@ -40,7 +40,7 @@ class FoldDirectory:
         return {which: path.with_suffix(suffix) for which, path in self.model_files.items()}
 
     def weights_file(self, which: str) -> Path:
-        """``which`` is last or best."""
+        """``which`` is ``last``, ``best``, or a snapshot such as ``snapshot-1``."""
         return self.path / f"{which}.weights.h5"
 
     def weights_files(self) -> list[Path]:
