@@ -104,7 +104,14 @@ CIFAR10: NamedRecipes = {
     },
     "model_s": {
         "claim": Claim(
-            published=0.834, note="on files other than folders train1 .. train5, the split is holdout_80_20"
+            score=0.8056,
+            rows=5_000,
+            seeds=(0,),
+            minutes=118,
+            machine="1 core, AMX",
+            published=0.834,
+            note=f"{_JPEG}; in float32, {_BUSY}; on files other than folders train1 .. train5, the split is "
+            "holdout_80_20",
         ),
         "model": "model_s",
         "split": "group_folders('train2')",
