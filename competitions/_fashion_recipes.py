@@ -65,7 +65,18 @@ RECIPES: NamedRecipes = {
         "label_smoothing": 0.1,
     },
     "deeper": _DEEPER,
-    "brief": {"model": "brief", **_OWN},
+    "brief": {
+        "claim": Claim(
+            score=0.9233,
+            rows=6_000,
+            seeds=(0,),
+            minutes=9.6,
+            machine=_TWO_CORES,
+            note="measured on a busy machine",
+        ),
+        "model": "brief",
+        **_OWN,
+    },
     "notebook_brief": {"claim": Claim(published=0.8957), "model": "brief", **_NOTEBOOK},
     "notebook_deeper": {
         "claim": Claim(published=0.9177, note="80 epochs by the notebook's text, 100 by its log"),
