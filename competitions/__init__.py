@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kit.data.claims import NamedRecipes
     from kit.data.images import Competition, Trained
+    from kit.registry import Registry
 
 logger = logging.getLogger("kit")
 
@@ -90,15 +91,20 @@ def named_recipes(spec: str) -> NamedRecipes:
     Raises:
         RecipeError: there is no such competition or option.
     """
+    name, registry = _registered(spec)
+    registry.bind_one(spec)
+    recipes: NamedRecipes = getattr(sys.modules[registry[name].__module__], "RECIPES", {})
+    return recipes
+
+
+def _registered(spec: str) -> tuple[str, Registry]:
+    """The name of a spec's competition, and a registry of that one alone: no other module is imported."""
     from kit.registry import Registry, parse_spec
 
     name = parse_spec(spec)[0].name
-    opener = find_competition(name)
     registry = Registry("competition")
-    registry.add(name, opener)
-    registry.bind_one(spec)
-    recipes: NamedRecipes = getattr(sys.modules[opener.__module__], "RECIPES", {})
-    return recipes
+    registry.add(name, find_competition(name))
+    return name, registry
 
 
 def open_competition(spec: str, data: Path | None = None, known: Trained | None = None) -> Competition:
@@ -114,16 +120,12 @@ def open_competition(spec: str, data: Path | None = None, known: Trained | None 
     """
     from kit.data.images import Competition
     from kit.errors import DataError, RecipeError
-    from kit.registry import Registry, parse_spec
 
     if data is not None and not data.exists():  # also where a competition is embedded and would not look
         raise DataError(f"--data {data} does not exist: name the directory or .zip with the competition's files")
-    name = parse_spec(spec)[0].name
-    found, is_own = find_competition(name), name in _own()
-    registry = Registry("competition")
-    registry.add(name, found)
-    opener = registry.bind_one(spec)
-    opened = (_guarded(name, opener) if is_own else opener)(*_own_arguments(found, data, known))
+    name, registry = _registered(spec)
+    opener, is_own = registry.bind_one(spec), name in _own()
+    opened = (_guarded(name, opener) if is_own else opener)(*_own_arguments(registry[name], data, known))
     if not isinstance(opened, Competition):
         raise RecipeError(f"competition {name!r}: competition(data, /) gave {opened!r}, expected a Competition")
     if is_own:
