@@ -2,7 +2,7 @@
 
 Both are float32, train on the same rows, stop and choose the epoch by the same validation rows, and are scored on the
 official test images. They train at once, each in a process and on half of the cores of its own. Needs CIFAR-10 in
-``KIT_DATA``; with all rows and 40 epochs on two cores a seed takes an hour and a half.
+``KIT_DATA``; with all rows and 40 epochs on two cores a seed takes more than two hours.
 
     python -m bench.plain_keras [--rows 40000] [--epochs 40] [--seeds 0 1] [--save]
 """

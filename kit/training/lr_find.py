@@ -99,7 +99,7 @@ def _losses(
     listener.fold_started(0, 0, 1, len(rates))
     for number, (rate, batch) in enumerate(zip(rates, batches, strict=False), 1):
         step.optimizer.learning_rate = float(rate)
-        penalty = float(sum(step.classifier.losses))  # at its start model_s owes 18 times as much as its images do
+        penalty = float(sum(step.classifier.losses))  # model_s begins with 42 on CIFAR-10, its images with 4.4
         with out_of_memory_told("a training step", "take a smaller --batch-size"):
             loss = float(step.train_on_batch(batch, return_dict=True)["loss"])
         if not math.isfinite(loss):
