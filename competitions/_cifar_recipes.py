@@ -110,8 +110,8 @@ CIFAR10: NamedRecipes = {
             minutes=118,
             machine="1 core, AMX",
             published=0.834,
-            note=f"{_JPEG}; in float32, {_BUSY}; on files other than folders train1 .. train5, the split is "
-            "holdout_80_20",
+            note=f"{_JPEG}; with --precision float32, {_BUSY}; on files other than folders train1 .. train5, the "
+            "split is holdout_80_20",
         ),
         "model": "model_s",
         "split": "group_folders('train2')",

@@ -52,7 +52,6 @@ def of_own_files(
 ) -> Competition:
     """A competition whose classes, image shape and header were found in its files, or are known from a model."""
     classes = tuple(map(str, known.label_values))
-    split = {"split": "holdout_90_10"} if test_is_labelled else {}  # then no training rows need be held out for a test
     return Competition(
         name=name,
         title=f"{root.name}: {len(classes)} classes",
@@ -64,5 +63,5 @@ def of_own_files(
         test_is_labelled=test_is_labelled,
         **asked_by(sample, metric, classes, known.id_column, known.target_column),
         data=root,
-        recipes={name: {**recipe, **split} for name, recipe in STARTING_POINTS.items()},
+        recipes=STARTING_POINTS,
     )

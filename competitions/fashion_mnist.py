@@ -51,7 +51,7 @@ def competition(data: Path | None, /, labels: Literal[5, 10] = 5) -> Competition
         image_shape=SHAPE,
         load_train=lambda: load_train(data, labels),
         load_test=lambda: load_test(data, labels),
-        test_is_labelled=labels == 10 or find_file(NAME, data, TEST_FILE) is None,
+        test_is_labelled=labels == 10 or _tests_are_originals(data),
         sample_submission=find_text(NAME, data, "sample_submission.csv"),
         data=data_root(data),
         prepare=lambda directory: prepare(directory, data),
@@ -98,6 +98,11 @@ def _find(data: Path | None, name: str, part: str, labels: int) -> Path | None:
         f"{name} is not in {looked_in}: put the competition's files {TRAIN_FILE} and {TEST_FILE} there, "
         f"or name their directory with --data"
     )
+
+
+def _tests_are_originals(data: Path | None) -> bool:
+    """Not those of the competition's file, which are also what a first start without any files writes."""
+    return find_file(NAME, data, TEST_FILE) is None and _find_original(data, "t10k", "images") is not None
 
 
 def _find_original(data: Path | None, part: str, kind: str) -> Path | None:

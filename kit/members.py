@@ -86,8 +86,12 @@ def load_file(run: RunDirectory | None, file: Path, provider: str = "auto", thre
     if model.card.temperature == (temperature := run.read_temperature()):
         return model
     from kit.deploy.graphs import set_temperature
+    from kit.deploy.parity import read_parity, write_parity
 
+    found = read_parity(file)
     set_temperature(file, temperature, keep_score=not make_metric(model.card.metric).needs_probabilities)
+    if found:
+        write_parity(file, found)  # it is still the network that was compared
     return load_model(file, provider, threads)
 
 

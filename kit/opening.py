@@ -92,7 +92,8 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
 
     Who ends a training for lack of progress wants its best epoch: ``patience`` alone also sets ``keep`` to ``best``.
     And ``snapshots`` alone sets ``keep`` to them, and a schedule with so many cycles where there is none. A network of
-    ``keras.applications`` brings the scaling of its pixels along, unless a recipe of that model has another.
+    ``keras.applications`` brings the scaling of its pixels along, unless a recipe of that model has another. Where the
+    competition's own test images are labelled, no training rows are held out for a test, unless the recipe wants it.
 
     Raises:
         RecipeError: anything in it that does not exist or does not fit; of a file, also before the changes.
@@ -116,7 +117,8 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     else:
         valid = [*competition.recipes, "or the path of a recipe.json"]
         raise RecipeError(unknown_name(f"recipe of {competition.name}", name, valid))
-    resolved = {"metric": competition.metric, **base, "competition": competition.spec, **changes}
+    usual = {"metric": competition.metric, **({"split": "holdout_90_10"} if competition.test_is_labelled else {})}
+    resolved = {**usual, **base, "competition": competition.spec, **changes}
     backbone = getattr(MODELS[model_name(resolved["model"])], "backbone", None)
     is_its_own = "normalization" in base and model_name(base["model"]) == model_name(resolved["model"])
     if backbone and "normalization" not in changes and not is_its_own:

@@ -345,6 +345,11 @@ def _labelled_test(competition: Competition, folds: Sequence[Fold]) -> Images | 
     except DataError as error:  # people may train before they have the test files
         logger.warning("the test images are not scored: %s", error)
         return None
+    if test.labels is None:
+        logger.warning(
+            "the test images are not scored: they have no labels, which competition %r says they have", competition.name
+        )
+        return None
     if test.pixels.shape[1:] != competition.image_shape:
         logger.warning(
             "the test images are not scored: they are %s, expected %s (height, width, channels) as in training",

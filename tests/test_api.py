@@ -16,6 +16,7 @@ import kit
 import kit.api
 import kit.opening
 from competitions.cifar100 import COARSE
+from kit.data.contract import broken_promises
 from kit.data.images import Competition, TextFile
 from kit.deploy.model_file import load_model
 from kit.errors import KitError
@@ -238,8 +239,18 @@ def test_labelled_test_images_are_scored_once_and_change_nothing(tiny: Competiti
     labels, tested = striped_images(30, seed=1).labels, folds.read_metrics()["test"]
     assert tested["accuracy"] == (mean.argmax(axis=1) == labels).mean()
     assert tested["members"]["scores"] == [(member.argmax(axis=1) == labels).mean() for member in members]
-    held_out = kit.train("tiny", epochs=1)  # holds out test rows itself
+    assert kit.train("tiny", epochs=1).read_metrics()["test"]["rows"] == 30
+    held_out = kit.train("tiny", split="holdout", epochs=1)  # holds out test rows itself
     assert held_out.read_metrics()["test"]["rows"] == 9
+
+
+def test_test_images_without_the_labels_that_they_should_have(
+    tiny: Competition, caplog: pytest.LogCaptureFixture
+) -> None:
+    object.__setattr__(tiny, "test_is_labelled", True)
+    assert "test" not in kit.train("tiny", epochs=1).read_metrics()
+    assert "the test images are not scored: they have no labels, which competition 'tiny' says they have" in caplog.text
+    assert broken_promises(tiny) == ["the test images have no labels, the competition says that they are labelled"]
 
 
 def test_repeated_folds_count_every_row_once(tiny: Competition) -> None:

@@ -11,6 +11,7 @@ from kit import api, export, predict, train
 from kit.blending import calibrate
 from kit.data.images import Competition
 from kit.deploy.model_file import load_model
+from kit.deploy.parity import read_parity
 from kit.errors import KitError, ModelFileError, RunError, SubmissionError
 from kit.members import open_members
 from kit.scoring.calibration import fit_temperature, mean_tempered
@@ -196,6 +197,15 @@ def test_a_run_is_calibrated_once_whoever_is_a_member(tiny: Competition) -> None
     run = train("tiny", folds=2, epochs=1)
     done = predict(run, mean="vote", calibrate=True, out="a.csv")
     assert [told["run"] for told in done.blend["temperatures"]] == [str(run.path)]
+
+
+def test_what_an_export_found_is_still_told_of_a_calibrated_file(run: RunDirectory) -> None:
+    file = export(run)[0].path
+    found = read_parity(file)
+    assert found is not None
+    predict(run, out="a.csv", calibrate=True)
+    assert load_model(file).card.temperature != 1
+    assert read_parity(file) == found
 
 
 def test_going_on_with_what_has_ended_forgets_nothing(run: RunDirectory) -> None:

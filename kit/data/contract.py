@@ -13,10 +13,10 @@ def broken_promises(competition: Competition) -> list[str]:
     Raises:
         DataError: its files are missing or cannot be read.
     """
-    return [
-        *broken_promises_of(competition, competition.load_train()),
-        *_of_images(competition, competition.load_test(), "test"),
-    ]
+    train, test = competition.load_train(), competition.load_test()
+    is_short = competition.test_is_labelled and test.labels is None
+    unlabelled = ["the test images have no labels, the competition says that they are labelled"] if is_short else []
+    return [*broken_promises_of(competition, train), *_of_images(competition, test, "test"), *unlabelled]
 
 
 def broken_promises_of(competition: Competition, train: Images) -> list[str]:

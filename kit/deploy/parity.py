@@ -6,7 +6,7 @@ Not in the file's own metadata: the figures depend on the machine's rounding, an
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ EXPORTS_FILE = "exports.json"
 class Parity:
     """What an export found of a file.
 
-    largest_difference: of a probability, between the file and the trained model.
+    largest_difference: of a probability, between the file and the trained model, both before any temperature.
     images, random_images: how many real images, and how many of bytes by chance, were compared.
     """
 
@@ -37,15 +37,19 @@ def record_parity(exported: Exported) -> None:
     Raises:
         ModelFileError: it cannot be written.
     """
-    path = exported.path.with_name(EXPORTS_FILE)
+    found = {field.name: getattr(exported, field.name) for field in fields(Parity)}
+    write_parity(exported.path, Parity(**found))
+
+
+def write_parity(file: Path, parity: Parity) -> None:
+    """Write down what was found of a file, as it is now.
+
+    Raises:
+        ModelFileError: it cannot be written.
+    """
+    path = file.with_name(EXPORTS_FILE)
     known = _read(path)
-    known[exported.path.name] = {
-        "sha256": file_hash(exported.path),
-        "largest_difference": exported.largest_difference,
-        "labels_that_differ": exported.labels_that_differ,
-        "images": exported.images,
-        "random_images": exported.random_images,
-    }
+    known[file.name] = {"sha256": file_hash(file), **asdict(parity)}
     try:
         write_text(path, json.dumps(known, indent=2))
     except OSError as error:

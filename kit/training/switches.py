@@ -35,9 +35,9 @@ def resolve_switches(precision: str, deterministic: bool = False) -> Switches:
     """Settle the precision and the compiler for this machine.
 
     The rule, backed by bench/training.py on a CPU: bfloat16 where the hardware multiplies it natively (a GPU of
-    compute capability 8.0 or more, or a CPU with AMX or AVX-512's bfloat16 under TensorFlow, which made a step of
-    ``deeper``, ``model_s`` and VGGs 1.35 to 1.5 times as fast), else float32; XLA on a GPU, but not on a CPU, where
-    it was slower or much slower. GPUs follow the rule unmeasured.
+    compute capability 8.0 or more, or a CPU with AMX or AVX-512's bfloat16 under TensorFlow, which makes a step of
+    ``deeper`` some 1.5 times as fast), else float32; XLA on a GPU, but not on a CPU, where it was slower or much
+    slower. GPUs follow the rule unmeasured.
 
     ``deterministic`` is for where a model does not repeat bit for bit as it is, such as on a GPU. On a CPU, all of
     bench/repeats.py's models did without.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from competitions.fashion_mnist import FIVE, load_test, load_train, prepare
+from competitions.fashion_mnist import FIVE, competition, load_test, load_train, prepare
 from kit.data.folds import make_split
 from kit.data.images import decode_labels
 from kit.errors import DataError
@@ -76,6 +76,7 @@ def test_without_files_the_original_data_set_is_downloaded(  # type: ignore[no-u
     server: str, download_from, capsys: pytest.CaptureFixture[str]
 ) -> None:
     download_from(server)
+    assert not competition(None).test_is_labelled  # nor will they be, when they are there
     train = load_train()
     assert capsys.readouterr().out == ""  # of a program, it may be JSON
     np.testing.assert_array_equal(train.pixels[..., 0], TRAIN[0])
