@@ -14,7 +14,7 @@ import importlib.util
 import logging
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -89,11 +89,17 @@ def named_recipes(spec: str) -> NamedRecipes:
     """A competition's recipes with their claims, as its module has them; needs no data.
 
     Raises:
-        RecipeError: there is no such competition or option.
+        RecipeError: there is no such competition or option, or its module's recipes are none.
     """
+    from kit.errors import RecipeError
+
     name, registry = _registered(spec)
     registry.bind_one(spec)
-    recipes: NamedRecipes = getattr(sys.modules[registry[name].__module__], "RECIPES", {})
+    recipes = getattr(sys.modules[registry[name].__module__], "RECIPES", {})
+    if not isinstance(recipes, Mapping) or not all(isinstance(each, Mapping) for each in recipes.values()):
+        raise RecipeError(
+            f"competition {name!r}: RECIPES of its module is no dict of dicts, expected recipes' fields by name"
+        )
     return recipes
 
 

@@ -124,7 +124,7 @@ def resolve_recipe(competition: Competition, name: str | None, changes: dict[str
     if backbone and "normalization" not in changes and not is_its_own:
         resolved["normalization"] = backbone.normalization
     keeps = {**(base if "patience" not in changes else {}), **changes}.get("keep")
-    if resolved.get("patience") and keeps is None:
+    if resolved.get("patience") and keeps is None and not resolved.get("snapshots"):
         resolved["keep"] = "best"
     if changes.get("snapshots"):
         resolved["keep"] = changes.get("keep", "snapshots")

@@ -303,7 +303,9 @@ def _check_changes(changes: dict[str, Any]) -> None:
     later = {"schedule"}  # whose numbers are weighed against the rate and the epochs
     if isinstance(changes.get("schedule"), str):
         SCHEDULES.bind(changes["schedule"])
-    if changes.get("snapshots"):  # whether the rate has so many minima, and that they are kept, follows from the rest
+    if (
+        changes.get("snapshots") or changes.get("keep") == "snapshots"
+    ):  # whether the rate has so many minima, and that they are kept, follows from the rest
         later |= {"snapshots", "keep"}
     known = {name: value for name, value in changes.items() if value is not None and name not in later}
     Recipe.from_dict(lenient | {"schedule": "constant"} | known)

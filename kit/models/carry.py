@@ -105,10 +105,10 @@ def carry_file(classifier: Any, path: Path) -> Carried:
 
     The file is ``.weights.h5``, the older ``.h5``, or ``.keras``, of which only the weights are read: to load the
     model in it would run its code. Layers are matched by name; those that Keras numbered (conv2d_3), and all of a
-    file without names, by their order within their class.
+    file without names, by their order within their class; those of an older file by their order alone, if all fit.
 
     Raises:
-        ModelFileError: the file is missing, damaged or something else, or nothing in it fits.
+        ModelFileError: the file is missing, damaged or something else; nothing in it fits, or not all that is frozen.
     """
     with open_weights(path) as root:
         return _carry(classifier, _file_layers(root), str(path))
@@ -159,7 +159,7 @@ def carry_from(classifier: Any, source: Any, origin: str) -> Carried:
         origin: what the other model is, in words for the report.
 
     Raises:
-        ModelFileError: nothing in it fits.
+        ModelFileError: nothing in it fits, or not all that is frozen.
     """
     return _carry(classifier, [_model_source(layer) for layer in weighted_layers(source)], origin)
 
@@ -193,16 +193,35 @@ def _carry(classifier: Any, sources: Sequence[_Source], origin: str) -> Carried:
             f"nothing in {origin} fits the model's {len(layers)} layers ({reasons}): "
             "expected the weights of the same model or backbone"
         )
+    _check_frozen(layers, report, origin)
     for place, arrays in values.items():
         layers[place].set_weights(arrays)
     return Carried(origin, tuple(report))
 
 
+def _check_frozen(layers: Sequence[Any], report: Sequence[CarriedLayer], origin: str) -> None:
+    """Refuse a model of which a part would stay random, whatever it learns."""
+    frozen = [told for layer, told in zip(layers, report, strict=True) if not layer.trainable]
+    random = [told for told in frozen if told.source is None]
+    if random:
+        some = "; ".join(f"{told.name}: {told.note}" for told in random[:3])
+        raise ModelFileError(
+            f"{len(random)} of the model's {len(frozen)} frozen layers would keep random weights, as nothing in "
+            f"{origin} fits them ({some}): take the weights of the same backbone, or let all layers train with "
+            "train_blocks=-1"
+        )
+
+
 def _matches(targets: Sequence[_Source], sources: Sequence[_Source]) -> list[_Source | None]:
     """For each target the source of its name; layers with a name that Keras made up are matched by class and order.
 
-    Such names (conv2d_3) count all layers of a process, so that two builds of one model have different ones.
+    Such names (conv2d_3) count all layers of a process, so that two builds of one model have different ones. Of the
+    older files, which do not tell classes, Keras goes by the order alone: some have names that its networks no longer
+    have, as DenseNet's ``conv1/conv``.
     """
+    beginning = [target.shapes for target in targets[: len(sources)]]
+    if not any(source.kind for source in sources) and [source.shapes for source in sources] == beginning:
+        return [*sources, *[None] * (len(targets) - len(sources))]
     kinds = {target.kind for target in targets}
     named = any(source.name for source in sources)
 

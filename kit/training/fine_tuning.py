@@ -13,6 +13,7 @@ import numpy as np
 from kit.data.duplicates import row_keys
 from kit.errors import RecipeError, RunError
 from kit.models.carry import carry_file, carry_from, carry_imagenet, imagenet_backbone, open_weights
+from kit.training.fold_directory import FoldDirectory
 from kit.training.runs import RunDirectory
 from kit.training.weights import load_classifier
 
@@ -75,19 +76,34 @@ def carry_weights(classifier: Any, weights: str, model: str, number: int, scored
         scored: uint8 (rows, height, width, channels) each, all images that the new model is to be scored on.
 
     Raises:
-        RunError: some of those had a part in the weights of the run, through whatever split or run before it.
+        RunError: some of those had a part in the weights of the run, through whatever split or run before it; or the
+            file is one that its run did not keep.
     """
+    origin = _carry(classifier, weights, model, number, scored)
+    if origin.carried is not None and 2 * len(origin.carried.names) < len(origin.carried.layers):
+        logger.warning("%s: is it of another model? The rest begins at random", origin.carried.summary())
+    return origin
+
+
+def _carry(classifier: Any, weights: str, model: str, number: int, scored: Sequence[np.ndarray]) -> Origin:
     nothing = np.empty(0, np.uint64)
     if weights == "random":
         return Origin(None, nothing)
     if weights == "imagenet":
         return Origin(carry_imagenet(classifier, model), nothing)
     path = Path(weights)
-    if not path.is_dir():
-        return Origin(carry_file(classifier, path), nothing)
-    run = RunDirectory.open(path)
-    folds = run.trained_folds()
-    source = next((fold for fold in folds if fold.number == number), folds[0])
+    if path.is_dir():
+        folds = RunDirectory.open(path).trained_folds()
+        source = next((fold for fold in folds if fold.number == number), folds[0])
+    else:
+        source = FoldDirectory(path.parent)
+        if not source.has_seen:
+            return Origin(carry_file(classifier, path), nothing)
+        if path not in map(source.weights_file, kept := [*source.model_files]):
+            raise RunError(
+                f"{path} is not what its run was scored with, so nobody knows which images chose it: take "
+                f"{source.weights_file(kept[-1])}"
+            )
     seen = source.read_seen()
     keys = np.concatenate([row_keys(pixels, seed=0) for pixels in scored])
     if known := int(np.isin(keys, seen).sum()):
@@ -95,4 +111,6 @@ def carry_weights(classifier: Any, weights: str, model: str, number: int, scored
             f"{known:,} of the {len(keys):,} images that this run would be scored on had a part in the weights of "
             f"{source.path}: take the --split and --seed of that run, or the weights of one on other images"
         )
+    if not path.is_dir():
+        return Origin(carry_file(classifier, path), seen)
     return Origin(carry_from(classifier, load_classifier(source, [*source.model_files][-1]), str(path)), seen)

@@ -155,6 +155,10 @@ class FoldDirectory:
         """Keys of the images that had a part in the weights: uint64 (images,), of ``row_keys`` under seed 0."""
         write_arrays(self.path / "seen.npz", {"keys": keys})
 
+    @property
+    def has_seen(self) -> bool:
+        return (self.path / "seen.npz").is_file()
+
     def read_seen(self) -> np.ndarray:
         return read_arrays(self.path / "seen.npz")["keys"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import kit
-from competitions import competition_names, describe_competition, find_competition, open_competition
+from competitions import competition_names, describe_competition, find_competition, named_recipes, open_competition
 from kit.data.contract import broken_promises
 from kit.data_tools import new_competition
 from kit.errors import RecipeError
@@ -84,6 +84,16 @@ def test_a_module_that_is_broken(code: str, message: str) -> None:
     Path("competitions/mine.py").write_text(code)
     with pytest.raises(RecipeError, match=message):
         open_competition("mine")
+
+
+@pytest.mark.parametrize("recipes", ["['deeper']", "{'deeper': 5}"])
+def test_recipes_that_are_none(recipes: str) -> None:
+    Path("competitions").mkdir()
+    Path("competitions/mine.py").write_text(f"RECIPES = {recipes}\ndef competition(data, /): ...\n")
+    with pytest.raises(
+        RecipeError, match="competition 'mine': RECIPES of its module is no dict of dicts, expected recipes"
+    ):
+        named_recipes("mine")
 
 
 def test_a_loader_that_fails() -> None:

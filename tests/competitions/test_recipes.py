@@ -156,6 +156,8 @@ def trains(competition: str, name: str, tmp_path: Path, **changes: Any) -> RunDi
     (tmp_path / "files").mkdir()
     FILES[competition](tmp_path / "files")
     changes |= split_of_small_files(competition, name)
+    if recipe_of(competition, name).snapshots:
+        changes["snapshots"] = 1  # of the one epoch
     given = {**fields_of(named_recipes(competition))[name], "epochs": 1, **changes}
     run = train(competition, recipe=name, data=tmp_path / "files", epochs=1, **changes)
     saved = run.read_recipe()["recipe"]
@@ -187,6 +189,13 @@ def test_patience_keeps_the_best_unless_told_otherwise(tiny: Competition) -> Non
     stubborn = replace(tiny, recipes={"brief": {"model": "brief", "patience": 2, "keep": "last"}})
     assert resolve_recipe(stubborn, "brief", {}).keep == "last"
     assert resolve_recipe(stubborn, "brief", {"patience": 3}).keep == "best"
+
+
+def test_snapshots_of_a_recipe_stay_whatever_is_said_beside(tiny: Competition) -> None:
+    fields = {"model": "brief", "epochs": 4, "schedule": "warm_restarts(period=2)", "keep": "snapshots", "snapshots": 2}
+    object.__setattr__(tiny, "recipes", {"brief": fields})
+    for words in ({"patience": 3}, {"keep": "snapshots"}):
+        assert plan_training("tiny", recipe="brief", **words).recipe.keep == "snapshots"
 
 
 def test_a_claim_says_how_it_was_measured() -> None:

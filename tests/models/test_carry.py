@@ -135,6 +135,31 @@ def test_files_of_a_network(suffix: str, tmp_path: Path) -> None:
     assert len(carried.names) == len(carried.layers) - 1
 
 
+def test_an_older_file_with_names_that_the_network_no_longer_has(tmp_path: Path) -> None:
+    base, classifier = network(), build(SMALL)
+    before = {"conv": "Conv", "conv_bn": "Conv/BatchNorm"}  # as Keras has them in its storage
+    carry_file(classifier, write_older_format(base, tmp_path / "old_notop.h5", before))
+    assert_equal_backbones(classifier, base)
+
+
+def test_no_frozen_layer_stays_random(tmp_path: Path) -> None:
+    base, path = network(), tmp_path / "net.weights.h5"
+    base.save_weights(path)
+    with h5py.File(path, "r+") as file:
+        del file["layers/conv2d"]
+    frozen = build(SMALL)
+    message = (
+        r"1 of the model's \d+ frozen layers would keep random weights, as nothing in .*net.weights.h5 fits them "
+        r"\(conv: new: no such layer there\): take the weights of the same backbone, or let all layers train"
+    )
+    before = [array.copy() for array in frozen.get_weights()]
+    with pytest.raises(ModelFileError, match=message):
+        carry_file(frozen, path)
+    assert_unchanged(frozen, before)
+    carried = carry_file(build("backbone('MobileNetV3Small', size=32, train_blocks=-1)"), path)
+    assert [layer.name for layer in carried.layers if layer.source is None] == ["conv", "logits"]
+
+
 def test_a_file_of_a_model_around_the_network(tmp_path: Path) -> None:
     base = network()
     whole = keras.Sequential([keras.Input((32, 32, 3)), base, keras.layers.Flatten(), keras.layers.Dense(2)])

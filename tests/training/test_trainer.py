@@ -36,7 +36,7 @@ RECIPE = Recipe("tiny", "brief(momentum=0.8)", epochs=3, batch_size=16, learning
 def task(name: str, images: Images, fold: Fold | None = None, **changes: Any) -> Task:
     recipe = dataclasses.replace(RECIPE, **changes)
     fold = fold or make_split("holdout").make_folds(images, 0)[0]
-    Path(name).mkdir()
+    Path(name).mkdir(exist_ok=True)  # another fold may be there
     return Task(recipe, resolve_switches(recipe.precision, recipe.deterministic), 0, fold, 3, FoldDirectory(Path(name)))
 
 
@@ -294,7 +294,9 @@ class Leak:
 
     @staticmethod
     def is_told(images: Images, fold: Fold, weights: str, **changes: Any) -> bool:
-        job = task(f"of-{weights}-{len(list(Path().iterdir()))}", images, fold, weights=weights, epochs=1, **changes)
+        job = task(
+            f"of-{Path(weights).name}-{len(list(Path().iterdir()))}", images, fold, weights=weights, epochs=1, **changes
+        )
         try:
             train_fold(images, job, Listener())
         except RunError as error:
@@ -332,10 +334,29 @@ def test_rows_that_chose_the_weights_are_no_fair_rows_for_the_next_run(images: I
 
 def test_of_several_folds_the_same_one_is_carried_on(images: Images) -> None:
     folds = make_split("stratified_kfold(3)").make_folds(images, 0)
-    run_of("one-of-three", images, folds[2], number=2)
-    job = task("next", images, folds[2], weights="one-of-three", epochs=1)
-    train_fold(images, dataclasses.replace(job, number=2), Listener())
-    assert Leak.is_told(images, folds[0], "one-of-three")
+    for number in (0, 2):
+        run_of("two-of-three", images, folds[number], number=number)
+    job = task("next", images, folds[2], weights="two-of-three", epochs=1)
+    train_fold(images, dataclasses.replace(job, number=2), Listener())  # the other one has seen its rows
+    assert Leak.is_told(images, folds[1], "two-of-three")
+
+
+def test_a_file_of_a_run_knows_what_it_has_seen_too(images: Images) -> None:
+    first, second = (make_split("holdout").make_folds(images, seed)[0] for seed in (0, 1))
+    run_of("earlier", images, first)
+    assert not Leak.is_told(images, first, "earlier/last.weights.h5")
+    assert Leak.is_told(images, second, "earlier/last.weights.h5")
+    chosen = task("chosen", images, first, weights="earlier/best.weights.h5")
+    with pytest.raises(RunError, match=r"best.weights.h5 is not what its run was scored with.*: take .*last.weights"):
+        train_fold(images, chosen, Listener())
+
+
+def test_few_layers_that_fit_are_told_before_the_training(images: Images, caplog: pytest.LogCaptureFixture) -> None:
+    fold = make_split("holdout").make_folds(images, 0)[0]
+    run_of("earlier", images, fold, model="brief")
+    train_fold(images, task("next", images, fold, model="deeper", weights="earlier", epochs=1), Listener())
+    assert "carried 2 of 7 layers" in caplog.text
+    assert "is it of another model? The rest begins at random" in caplog.text
 
 
 def test_augmentation_is_never_applied_to_validation_rows(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
