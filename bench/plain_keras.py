@@ -1,4 +1,4 @@
-"""Reference C's Model S by its notebook's recipe, in kit and in plain Keras: whether they learn the same.
+"""``model_s`` by its notebook's recipe, in kit and in plain Keras: whether they learn the same.
 
 Both are float32, train on the same rows, stop and choose the epoch by the same validation rows, and are scored on the
 official test images. They train at once, each in a process and on half of the cores of its own. Needs CIFAR-10 in
