@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,11 +15,11 @@ import numpy as np
 
 from kit.data.cache import Arrays, cached_arrays
 from kit.data.data_trees import data_set_root, find_table, open_data_tree
+from kit.data.downloads import downloaded
 from kit.data.images import Images
 from kit.data.labelled_tables import TableLayout, load_unlabelled, open_table
 from kit.data.locate import data_directories
 from kit.data.picture_sets import Format, read_class_folders
-from kit.data.progress import downloads_shown
 from kit.data.readers.cifar import write_batches
 from kit.data.readers.tarballs import spooled_members
 from kit.data.readers.trees import Tree
@@ -65,8 +67,8 @@ class DataSet:
             DataError: there are no files of any layout, or they cannot be read.
         """
         found = self._find_version(part, data)
-        if found is None and self._has_pictures(data):
-            return self._load_pictures(part, data), {}
+        if found is None and (root := self._pictures(data)) is not None:
+            return self._load_pictures(part, root), {}
         if found is None:
             if data is not None or any(place.exists() for place in data_directories(self.name, data)[:1]):
                 raise DataError(self._nothing_there(part, data))
@@ -86,10 +88,11 @@ class DataSet:
 
     def of_the_test(self, data: Path | None) -> dict[str, Any]:
         """What a Competition says of its test: a sample, and labels in all packagings but Kaggle's, with its table."""
-        if not self._is_there(data):
+        root = self._pictures(data)
+        if root is None:
             return {"test_is_labelled": True}
-        with open_data_tree(data_set_root(self.name, data), _ARCHIVES, _FOLDERS) as tree:
-            sample = read_sample(tree) if _holds_pictures(tree) else None
+        with open_data_tree(root, _ARCHIVES, _FOLDERS) as tree:
+            sample = read_sample(tree)
             return {
                 "sample_submission": sample.text if sample else None,
                 "test_is_labelled": find_table(tree, *_LABELS) is None,
@@ -97,12 +100,10 @@ class DataSet:
 
     def is_in_folder(self, folder: str, data: Path | None) -> bool:
         """Whether the training images are read from image folders, one of which has that name."""
-        try:
-            if not self._is_there(data) or self._find_version("train", data) is not None:
-                return False
-        except DataError:  # told when the images are loaded
+        root = self._pictures(data)
+        if root is None:
             return False
-        with open_data_tree(data_set_root(self.name, data), _ARCHIVES, _FOLDERS) as tree:
+        with open_data_tree(root, _ARCHIVES, _FOLDERS) as tree:
             return folder in tree.top_folders
 
     def _find_version(self, part: str, data: Path | None) -> tuple[Version, Any] | None:
@@ -111,7 +112,7 @@ class DataSet:
             for version in self.versions:
                 for place in (directory / version.folder, directory):
                     files = tuple(place / name for name in version.files(part))
-                    there = [file for file in files if file.exists()]
+                    there = [file for file in files if file.is_file()]  # of pictures, train is a folder
                     if there and len(there) < len(files):
                         missing = ", ".join(file.name for file in files if file not in there)
                         raise DataError(
@@ -131,18 +132,33 @@ class DataSet:
                 rows = write_batches([spooled[name] for name in version.files(part)], directory, self.columns)
         np.save(directory / "batch_rows.npy", np.array(rows))
 
-    def _has_pictures(self, data: Path | None) -> bool:
-        """Whether there are image folders or a table of labels, as far as the names at the top tell."""
-        if not self._is_there(data):
-            return False
-        with open_data_tree(data_set_root(self.name, data), _ARCHIVES, _FOLDERS) as tree:
-            return _holds_pictures(tree)
+    def _pictures(self, data: Path | None) -> Path | None:
+        """Where there are image folders or a table of labels, as far as names tell; None where there are batches.
 
-    def _is_there(self, data: Path | None) -> bool:
-        return any(place.exists() for place in data_directories(self.name, data))
+        A root that was not named, and is not of this data set alone, may hold anybody's folders ``train``.
+        """
+        places = [place for place in data_directories(self.name, data) if place.exists()]
+        try:
+            if not places or self._find_version("train", data) is not None:
+                return None
+        except DataError:  # told when the images are loaded
+            return None
+        is_ours = data is not None or places[0].name == self.name
+        try:
+            root = data_set_root(self.name, data)
+            with open_data_tree(root, _ARCHIVES, _FOLDERS) as tree:
+                return root if _holds_pictures(tree) and (is_ours or self._has_our_classes(tree)) else None
+        except DataError:
+            if is_ours:
+                raise
+            return None
 
-    def _load_pictures(self, part: str, data: Path | None) -> Images:
-        root = data_set_root(self.name, data)
+    def _has_our_classes(self, tree: Tree) -> bool:
+        folders = [name for name in tree.top_folders if _FOLDERS.fullmatch(name)]
+        classes = {name for folder in folders for name in tree.below(folder).top_folders}
+        return find_table(tree, *_LABELS) is not None or (bool(classes) and classes <= set(self.classes))
+
+    def _load_pictures(self, part: str, root: Path) -> Images:
         with open_data_tree(root, _ARCHIVES, _FOLDERS) as tree:
             is_table = find_table(tree, *_LABELS) is not None
             folds = [name for name in tree.top_folders if re.fullmatch(rf"(?i){part}\d*", name)]
@@ -168,26 +184,26 @@ class DataSet:
 
     def _download(self, directory: Path) -> None:
         """Write the binary version from the arrays that Keras downloads."""
-        import importlib
-
-        source = importlib.import_module(f"keras.datasets.{self.name}")
-        modes = (
+        modes: list[dict[str, str]] = (
             [{"label_mode": column.removesuffix("_labels")} for column in self.columns]
             if len(self.columns) > 1
             else [{}]
         )
         try:
-            with downloads_shown():
-                loaded = [source.load_data(**mode) for mode in modes]
-        except Exception as error:  # noqa: BLE001  Keras raises bare Exceptions for a failed download
-            raise DataError(
-                f"{self._nothing_there('train', None)}; it cannot be downloaded ({str(error).splitlines()[0]})"
-            ) from None
+            loaded = [downloaded(self.name, **mode) for mode in modes]
+        except DataError as error:
+            raise DataError(f"{self._nothing_there('train', None)}; it cannot be downloaded ({error})") from None
         binary = self.versions[1]
-        for number, part in enumerate(("train", "test")):
-            pixels = loaded[0][number][0]
-            labels = [answer[number][1].reshape(-1, 1) for answer in loaded]
-            write_binary(directory / binary.folder, binary.files(part), pixels, labels)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=directory.parent) as scratch:
+            folder = Path(scratch) / binary.folder
+            for number, part in enumerate(("train", "test")):
+                pixels = loaded[0][number][0]
+                labels = [answer[number][1].reshape(-1, 1) for answer in loaded]
+                write_binary(folder, binary.files(part), pixels, labels)
+            directory.mkdir(exist_ok=True)  # no sooner: an empty one would be taken for somebody's own
+            with suppress(OSError):  # another process has put the same there
+                folder.rename(directory / binary.folder)
 
 
 def _holds_pictures(tree: Tree) -> bool:

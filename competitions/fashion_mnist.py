@@ -19,10 +19,10 @@ import numpy as np
 
 from competitions._fashion_recipes import RECIPES
 from kit.data.cache import cached_arrays
+from kit.data.downloads import downloaded
 from kit.data.images import Competition, Images, encode_labels
 from kit.data.locate import data_directories, data_root, find_file, find_text
 from kit.data.pixels import write_as_uint8
-from kit.data.progress import downloads_shown
 from kit.data.readers.idx import read_idx
 from kit.data.readers.npy import read_pickled_arrays
 from kit.errors import DataError
@@ -82,10 +82,11 @@ def _find(data: Path | None, name: str, part: str, labels: int) -> Path | None:
     if _find_original(data, part, "images"):
         return None
     directory, *_ = directories = data_directories(NAME, data)
-    if data is None and not any(find_file(NAME, data, other) for other in (TRAIN_FILE, TEST_FILE)):
-        if labels == 10:
-            _download_original(directory)
-            return None
+    may_download = data is None and not data_root(data).is_file()
+    if may_download and labels == 10:
+        _download_original(directory)
+        return None
+    if may_download and not any(find_file(NAME, data, other) for other in (TRAIN_FILE, TEST_FILE)):
         prepare(directory)
         return directory / name
     looked_in = " or ".join(map(str, directories))
@@ -215,16 +216,12 @@ def prepare(directory: Path, data: Path | None = None) -> list[Path]:
 
 
 def _download(directory: Path) -> Any:
-    from keras.datasets import fashion_mnist
-
     try:
-        with downloads_shown():
-            return fashion_mnist.load_data()
-    except Exception as error:  # noqa: BLE001  Keras raises bare Exceptions for a failed download
+        return downloaded(NAME)
+    except DataError as error:
         raise DataError(
-            f"no {NAME} files in {directory}, and the original data set cannot be downloaded "
-            f"({str(error).splitlines()[0]}): put {TRAIN_FILE} and {TEST_FILE} there, "
-            "or try 'kit train digits', which needs no download"
+            f"no {NAME} files in {directory}, and the original data set cannot be downloaded ({error}): put "
+            f"{TRAIN_FILE} and {TEST_FILE} there, or try 'kit train digits', which needs no download"
         ) from None
 
 

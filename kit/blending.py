@@ -77,7 +77,10 @@ def out_of_fold_weights(members: Sequence[Member], mean: str) -> tuple[tuple[flo
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A run's temperature, and the log loss before and after, each row by a temperature from other rows."""
+    """A run's temperature, and the log loss before and after, each row by a temperature from other rows.
+
+    temperature: 1 where no other is better on other rows, or no row is wrong, as nothing then says how sure to be.
+    """
 
     run: str
     temperature: float
@@ -86,19 +89,26 @@ class Calibrated:
     rows: int
 
 
-def calibrate(member: Member) -> Calibrated:
-    """Fit a temperature on the rows that a run held out, and note it in the run; its model files follow.
+def fit_temperature_of(member: Member) -> Calibrated:
+    """Fit a temperature on the rows that a run held out; nothing is noted yet.
 
     Raises:
-        RunError: it is no run, or held no rows out.
+        RunError: it is no run, or held too few rows out.
     """
+    from kit.errors import RunError
+    from kit.scoring.blending import FEWEST_ROWS
     from kit.scoring.calibration import fit_temperature, tempered_by_others
     from kit.scoring.metrics import mean_log_loss
 
     rows = common_held_out_rows([member])
     (answers,) = rows.answers
-    temperature = fit_temperature(answers, rows.labels)
+    if len(rows.labels) < FEWEST_ROWS:
+        raise RunError(
+            f"{member.name} held {len(rows.labels)} rows out, expected at least {FEWEST_ROWS} to fit a temperature to: "
+            "leave --calibrate out, or train it with --folds"
+        )
     judged = tempered_by_others(answers, rows.labels)
-    member.run.write_temperature(temperature)  # type: ignore[union-attr]  # a file has no held-out rows
     before, after = (mean_log_loss(each, rows.labels) for each in (answers.mean(axis=0), judged))
+    is_wrong = answers.mean(axis=0).argmax(axis=1) != rows.labels
+    temperature = fit_temperature(answers, rows.labels) if after < before and is_wrong.any() else 1.0
     return Calibrated(member.name, temperature, before, after, len(rows.labels))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kit.errors import ModelFileError, RunError
+from kit.errors import KitError, ModelFileError, RunError
 from kit.opening import StrPath, nothing_trained
+from kit.training.run_files import run_around
 
 if TYPE_CHECKING:
     from kit.deploy.model_file import Model
@@ -31,6 +33,17 @@ class Member:
     @property
     def name(self) -> str:
         return str(self.run.path if self.run else self.files[0])
+
+    def home(self, competition: str) -> RunDirectory | None:
+        """The run; of a file alone, that in whose directory it lies, if it is of that competition."""
+        if self.run is not None or (place := run_around(self.files[0])) is None:
+            return self.run
+        from kit.training.runs import RunDirectory
+
+        with suppress(KitError):
+            run = RunDirectory.open(place)
+            return run if run.read_recipe()["recipe"]["competition"] == competition else None
+        return None
 
 
 def open_members(sources: Sequence[RunDirectory | StrPath], runs: Path) -> list[Member]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -71,8 +71,8 @@ def predict(
             itself the mean of its folds; of a single run, the folds are the members.
         out: the file to write, replaced only by a complete and valid one: a CSV, or ``.parquet`` for probabilities.
             It may be left out for one picture.
-        data: directory with the competition's files; by default the one that the first run was trained from,
-            else ``KIT_DATA``, else ``data``.
+        data: directory with the competition's files; by default the one that the first run was trained from, which
+            may be the run that a model file lies in, else ``KIT_DATA``, else ``data``.
         input: what to predict instead of the test images: ``.npy``, ``.npz``, a folder, a CSV of paths, a picture.
         probabilities: write a column a class, named like the label, instead of what the competition asks for.
         top: write the so many likeliest labels of each image with their probabilities.
@@ -96,20 +96,19 @@ def predict(
     loaded = load_models(members, tta, provider, threads)
     card = loaded[0][0].card
     check_likeliest(top or 1, len(card.label_values))
-    source, expected = _what_to_predict(members[0], card, data, input, probabilities)
+    homes = [member.home(card.competition) for member in members]
+    source, expected = _what_to_predict(homes, card, data, input, probabilities)
     path = Path(out if out is not None else "submissions/run.csv")
     is_told = source.is_one_picture and out is None
     if not is_told:
         _refuse_what_is_needed(path, input)
         check_provenance(path)
     blended: dict[str, Any] = {}
-    if calibrate:
-        from kit.blending import calibrate as calibrate_member
-
-        each_run = {member.name: member for member in members}.values()  # folds may be members of their own
-        blended["temperatures"] = [asdict(calibrate_member(member)) for member in each_run]
-        loaded = load_models(members, tta, provider, threads)
-    ensemble = Ensemble(loaded, _weights(members, weights, mean, blended), mean, tta)
+    with _calibrated(members) if calibrate else nullcontext() as temperatures:
+        if temperatures is not None:
+            blended["temperatures"] = temperatures
+            loaded = load_models(members, tta, provider, threads)
+        ensemble = Ensemble(loaded, _weights(members, weights, mean, blended), mean, tta)
     size, found = _batch_size(ensemble, len(source.ids), batch_size)
     done = partial(
         Prediction,
@@ -125,9 +124,30 @@ def predict(
             return done(path=None, likeliest=_of_one(next(answers)[0], card, shown))
         header, counts = _write(path, source, answers, card, expected, top)
     prediction: Prediction = done(path=path, label_counts=counts)
-    facts = {"header": list(header), "input": input and str(input), **_facts(prediction, members, ensemble)}
+    facts = {"header": list(header), "input": input and str(input), **_facts(prediction, homes, ensemble)}
     write_provenance(path, facts)
     return prediction
+
+
+@contextmanager
+def _calibrated(members: Sequence[Member]) -> Iterator[list[dict[str, Any]]]:
+    """Fit each run's temperature, and note all of them; if the block fails, the runs have those that they had."""
+    from kit.blending import fit_temperature_of
+
+    each_run = {member.name: member for member in members}.values()  # folds may be members of their own
+    fitted = [fit_temperature_of(member) for member in each_run]
+    runs = [member.run for member in each_run if member.run is not None]
+    before = [run.read_temperature() for run in runs]
+    try:
+        for run, found in zip(runs, fitted, strict=True):
+            if found.temperature != run.read_temperature():
+                run.write_temperature(found.temperature)
+        yield [asdict(found) for found in fitted]
+    except BaseException:
+        for run, temperature in zip(runs, before, strict=True):
+            if temperature != run.read_temperature():
+                run.write_temperature(temperature)
+        raise
 
 
 def _refuse_what_is_needed(path: Path, input: StrPath | None) -> None:
@@ -214,7 +234,11 @@ def load_models(
 
 
 def _what_to_predict(
-    first: Member, card: ModelCard, data: StrPath | None, input: StrPath | None, probabilities: bool
+    homes: Sequence[RunDirectory | None],
+    card: ModelCard,
+    data: StrPath | None,
+    input: StrPath | None,
+    probabilities: bool,
 ) -> tuple[ImageSource, Expected]:
     """The images, and what a table of answers to them looks like."""
     from kit.data.inputs import ImageSource
@@ -230,12 +254,18 @@ def _what_to_predict(
         header = (card.id_column, card.target_column)
         return source, expected_submission(header, source.ids, card.label_values, None)
     directory = Path(data) if data is not None else None
-    if directory is None and first.run is not None:
-        directory = saved_data(first.run.read_recipe(), "name their directory with --data")
+    if directory is None and (run := next(filter(None, homes), None)) is not None:
+        directory = saved_data(run.read_recipe(), "name their directory with --data")
     competition = open_for_model(card, directory)
     source = ImageSource.of(competition.load_test())
     if probabilities:
         return source, expected_probabilities(competition.id_column, source.ids, card.label_values)
+    if tuple(competition.label_values) != card.label_values:
+        then, now = (", ".join(map(str, values[:10])) for values in (card.label_values, competition.label_values))
+        raise ModelFileError(
+            f"the model was trained for the labels {then}, and {competition.name} now has {now}: put its module or its "
+            "files back as they were, or train anew"
+        )
     return source, expected_by(competition, source.ids)
 
 
@@ -284,14 +314,14 @@ def _write(
     return expected.header, write_submission(path, source.ids, answers, expected)
 
 
-def _facts(prediction: Prediction, members: Sequence[Member], ensemble: Ensemble) -> dict[str, Any]:
+def _facts(prediction: Prediction, homes: Sequence[RunDirectory | None], ensemble: Ensemble) -> dict[str, Any]:
     """What made the file, for who asks later."""
-    shares = ensemble.weights or (1 / len(members),) * len(members)
+    shares = ensemble.weights or (1 / len(homes),) * len(homes)
     models = [
         {
             "file": str(model.path),
             "sha256": model.sha256,
-            "run": member.run and str(member.run.path),
+            "run": run and str(run.path),
             "recipe_hash": model.card.recipe_hash,
             "metric": model.card.metric,
             "score": model.card.score,
@@ -299,7 +329,7 @@ def _facts(prediction: Prediction, members: Sequence[Member], ensemble: Ensemble
             "temperature": model.card.temperature,
             "weight": share / len(loaded),
         }
-        for member, loaded, share in zip(members, ensemble.members, shares, strict=True)
+        for run, loaded, share in zip(homes, ensemble.members, shares, strict=True)
         for model in loaded
     ]
     return {

@@ -131,11 +131,14 @@ def wait_for_score(
     """
     from kit.deploy import kaggle
     from kit.deploy.provenance import read_provenance
+    from kit.files import file_hash
 
     path = Path(file)
     entry = entry or _latest(read_provenance(path) or {})
     if entry is None:
         raise SubmissionError(f"{path} was not submitted from here: submit it with -m MESSAGE")
+    if path.is_file() and entry.get("sha256") not in (None, file_hash(path)):
+        logger.warning("%s is another file than was submitted as %r: the score is of that one", path, entry["message"])
     again = f"'{shlex.join(['kit', 'submit', str(path), '--wait'])}' asks again"
     try:
         entry = {**entry, **kaggle.wait_for_score(entry, time_limit, tell)}

@@ -79,6 +79,11 @@ def _out_of_fold(run: RunDirectory, images: Images, competition: Competition) ->
     order = saved["images"].get("order")
     if images_hash(images) != saved["images"]["hash"] or order not in (None, order_hash(images)):
         raise RunError(f"{run.path} was trained on other images, or with other ids: a teacher must know the same")
+    if not run.has_out_of_fold:
+        raise RunError(
+            f"{run.path} has no out-of-fold probabilities, as it is no finished cross-validation: train a teacher with "
+            "--folds 5"
+        )
     arrays = run.read_out_of_fold()
     order = np.argsort(arrays["ids"], kind="stable")
     place = np.searchsorted(arrays["ids"][order], images.ids)

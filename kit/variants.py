@@ -262,8 +262,12 @@ class TrainedRun:
         pixels = self.images.pixels[rows]
         if isinstance(model, Model):
             probabilities = np.concatenate([model.probabilities(some) for some in windows(pixels, PREDICTION_BATCH)])
+            cause = "some are too large for its precision; export without --fp16"
         else:
             probabilities = predict_probabilities(model, pixels)
+            cause = "its fine-tuning diverged; prune or cluster less"
+        if not np.isfinite(probabilities).all():
+            raise ModelFileError(f"this form of {fold.path} answers with what is not a number, as {cause}")
         told = score(probabilities, self.images.labels[rows], self.saved["recipe"]["metric"])
         return {**told, "higher_is_better": self._metric.higher_is_better}
 

@@ -11,13 +11,14 @@ import pytest
 from kit.data.images import Competition, Images
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-REAL_DATA = os.environ.pop("KIT_DATA", None)  # only the tests that ask for it see it
+REAL_DATA = os.environ.get("KIT_DATA")
 
 
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("KIT_DATA", raising=False)  # which only the tests that ask for it see
 
 
 @pytest.fixture

@@ -174,11 +174,25 @@ def test_predict_looks_where_the_run_found_its_data(tiny: Competition, tmp_path:
     asked.clear()
     kit.predict(run, out="a.csv")
     kit.predict(run, out="b.csv", data=tmp_path)
-    kit.predict(run.path / "model.onnx", out="c.csv")
-    assert asked == [tmp_path / "mine", tmp_path, None]
+    kit.predict(run.path / "model.onnx", out="c.csv")  # which is as much the run's
+    assert json.loads(Path("c.json").read_text())["models"][0]["run"] == str(run.path)
+    kit.predict(shutil.copy(run.path / "model.onnx", "elsewhere.onnx"), out="c.csv")
+    assert json.loads(Path("c.json").read_text())["models"][0]["run"] is None
+    assert asked == [tmp_path / "mine", tmp_path, tmp_path / "mine", None]
     (tmp_path / "mine").rmdir()
     with pytest.raises(kit.KitError, match=r"trained on the files in .*mine, which is gone: name their directory with"):
         kit.predict(run, out="d.csv")
+
+
+def test_labels_that_were_others_when_the_model_was_trained(tiny: Competition) -> None:
+    run = kit.train("tiny", epochs=1)
+    kit.predict(run, out="a.csv")
+    object.__setattr__(tiny, "label_values", (3, 42, 7))
+    with pytest.raises(
+        kit.KitError, match="the model was trained for the labels 42, 3, 7, and tiny now has 3, 42, 7: put"
+    ):
+        kit.predict(run, out="b.csv")
+    assert not Path("b.csv").exists()
 
 
 def test_the_same_words_as_the_command_line(tiny: Competition) -> None:

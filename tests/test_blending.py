@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kit import api, export, predict, train
-from kit.blending import calibrate
+from kit.blending import fit_temperature_of
 from kit.data.images import Competition
 from kit.deploy.model_file import load_model
 from kit.deploy.parity import read_parity
@@ -39,6 +39,14 @@ def knowing(run: RunDirectory, share: float, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     said = np.where(random.random(len(labels)) < share, labels, random.integers(0, 10, len(labels)))
     return (0.9 * np.eye(10)[said] + 0.01).astype(np.float32)
+
+
+@pytest.fixture
+def mistaken(run: RunDirectory) -> RunDirectory:
+    """With a few held-out rows answered wrongly, without which no temperature is fitted."""
+    answers = run.trained_folds()[0].read_predictions()["validation_probabilities"]
+    answers[:8] = np.roll(answers[:8], 1, axis=1)
+    return copied(run, "mistaken", validation_probabilities=answers)
 
 
 def test_blend_tells_of_members_and_of_them_together(run: RunDirectory) -> None:
@@ -112,15 +120,16 @@ def test_fitted_weights_are_taken_where_they_gain_on_other_rows(run: RunDirector
     assert "weights" not in twins.blend
 
 
-def test_a_temperature_is_fitted_to_held_out_rows_and_stored(run: RunDirectory) -> None:
-    arrays = run.trained_folds()[0].read_predictions()
+def test_a_temperature_is_fitted_to_held_out_rows_and_stored(mistaken: RunDirectory) -> None:
+    arrays = mistaken.trained_folds()[0].read_predictions()
     expected = fit_temperature(arrays["validation_probabilities"][None], arrays["validation_labels"])
-    plain = load_model(run.path / "model.onnx")
-    done = predict(run, out="a.csv", calibrate=True)
+    plain = load_model(mistaken.path / "model.onnx")
+    done = predict(mistaken, out="a.csv", calibrate=True)
     (told,) = done.blend["temperatures"]
     assert told["temperature"] == pytest.approx(expected)
-    assert load_model(run.path / "model.onnx").card.temperature == pytest.approx(expected)
-    assert calibrate(open_members([run], Path("runs"))[0]).temperature == pytest.approx(expected)  # again: the same
+    assert load_model(mistaken.path / "model.onnx").card.temperature == pytest.approx(expected)
+    again = fit_temperature_of(open_members([mistaken], Path("runs"))[0])
+    assert again.temperature == pytest.approx(expected)  # of the answers as they were
     predict(plain.path, out="b.csv")
     assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()  # the likeliest label stays so
     with pytest.raises(RunError, match="is a model file, which has no out-of-fold answers"):
@@ -136,13 +145,44 @@ def test_a_prediction_that_is_refused_calibrates_nothing(run: RunDirectory) -> N
     assert run.read_temperature() == 1
 
 
-def test_a_temperature_outlives_an_export(run: RunDirectory) -> None:
-    predict(run, out="a.csv", calibrate=True, probabilities=True)
-    temperature = load_model(run.path / "model.onnx").card.temperature
+def test_of_several_runs_all_are_calibrated_or_none(run: RunDirectory) -> None:
+    few = copied(run, "few")
+    (fold,) = few.trained_folds()
+    fold.write_predictions({name: array[:40] for name, array in fold.read_predictions().items()})
+    with pytest.raises(
+        RunError, match="few held 40 rows out, expected at least 50 to fit a temperature to: leave --cali"
+    ):
+        predict(run, few, out="a.csv", calibrate=True)
+    with pytest.raises(KitError, match="40 out-of-fold rows are too few to fit weights to"):
+        predict(run, copied(run, "cut", **fold.read_predictions()), out="a.csv", weights="oof")
+    assert run.read_temperature() == 1
+
+
+def test_temperatures_are_put_back_where_the_weights_fail(run: RunDirectory) -> None:
+    first, second = (copied(run, name, validation_probabilities=knowing(run, 0.8, 1)) for name in ("first", "second"))
+    ids = run.trained_folds()[0].read_predictions()["validation_ids"]
+    for each, part in ((first, slice(0, 80)), (second, slice(50, 130))):  # thirty in common
+        (fold,) = each.trained_folds()
+        fold.write_predictions({name: array[part] for name, array in fold.read_predictions().items()})
+    assert len(ids) >= 130
+    with pytest.raises(KitError, match="30 out-of-fold rows are too few to fit weights to"):
+        predict(first, second, out="a.csv", weights="oof", calibrate=True)
+    assert first.read_temperature() == second.read_temperature() == 1
+
+
+def test_where_no_row_is_wrong_nothing_tells_how_sure_to_be(run: RunDirectory) -> None:
+    right = copied(run, "right", validation_probabilities=knowing(run, 1, 1))
+    (told,) = predict(right, out="a.csv", calibrate=True).blend["temperatures"]
+    assert told["temperature"] == right.read_temperature() == 1
+
+
+def test_a_temperature_outlives_an_export(mistaken: RunDirectory) -> None:
+    predict(mistaken, out="a.csv", calibrate=True, probabilities=True)
+    temperature = load_model(mistaken.path / "model.onnx").card.temperature
     assert temperature != 1
-    export(run)
-    assert load_model(run.path / "model.onnx").card.temperature == temperature
-    predict(run, out="b.csv", probabilities=True)
+    export(mistaken)
+    assert load_model(mistaken.path / "model.onnx").card.temperature == temperature
+    predict(mistaken, out="b.csv", probabilities=True)
     assert Path("a.csv").read_text() == Path("b.csv").read_text()
 
 
@@ -175,7 +215,7 @@ def test_beside_the_csv_stands_what_made_it(run: RunDirectory) -> None:
     facts = json.loads(Path("run.json").read_text())
     assert facts["competition"] == "digits"
     assert (facts["rows"], facts["mean"], facts["batch_size"], facts["provider"]) == (360, "geometric", 64, "cpu")
-    assert [(model["run"], model["weight"]) for model in facts["models"]] == [("one", 0.75), (None, 0.25)]
+    assert [(model["run"], model["weight"]) for model in facts["models"]] == [("one", 0.75), ("one", 0.25)]
     assert facts["models"][0]["score"] == run.read_metrics()["score"]
     Path("mine.json").write_text("{}")
     with pytest.raises(SubmissionError, match="mine.json is damaged, or is not what kit writes beside a CSV"):
@@ -199,22 +239,22 @@ def test_a_run_is_calibrated_once_whoever_is_a_member(tiny: Competition) -> None
     assert [told["run"] for told in done.blend["temperatures"]] == [str(run.path)]
 
 
-def test_what_an_export_found_is_still_told_of_a_calibrated_file(run: RunDirectory) -> None:
-    file = export(run)[0].path
+def test_what_an_export_found_is_still_told_of_a_calibrated_file(mistaken: RunDirectory) -> None:
+    file = export(mistaken)[0].path
     found = read_parity(file)
     assert found is not None
-    predict(run, out="a.csv", calibrate=True)
+    predict(mistaken, out="a.csv", calibrate=True)
     assert load_model(file).card.temperature != 1
     assert read_parity(file) == found
 
 
-def test_going_on_with_what_has_ended_forgets_nothing(run: RunDirectory) -> None:
-    predict(run, out="a.csv", calibrate=True)
-    temperature = run.read_temperature()
+def test_going_on_with_what_has_ended_forgets_nothing(mistaken: RunDirectory) -> None:
+    predict(mistaken, out="a.csv", calibrate=True)
+    temperature = mistaken.read_temperature()
     assert temperature != 1
-    api.resume(run)
-    assert run.read_temperature() == temperature
-    assert load_model(run.path / "model.onnx").card.temperature == temperature
+    api.resume(mistaken)
+    assert mistaken.read_temperature() == temperature
+    assert load_model(mistaken.path / "model.onnx").card.temperature == temperature
 
 
 def test_a_run_that_was_calibrated_while_it_trained_is_not_when_it_ends(tiny: Competition) -> None:

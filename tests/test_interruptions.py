@@ -230,7 +230,9 @@ def test_a_disk_that_fills_up_at_any_write_loses_nothing(tiny: Competition, monk
         ("checkpoints/000000001.npz", 0, 4_000_000),
     ],
 )
-def test_a_limit_on_file_sizes_leaves_what_was_before(file: str, seconds: int, limit: int, tmp_path: Path) -> None:
+def test_a_limit_on_file_sizes_ends_a_run_that_has_not_begun(
+    file: str, seconds: int, limit: int, tmp_path: Path
+) -> None:
     code = """
 import resource, signal, sys
 from kit.cli.main import main
@@ -255,11 +257,4 @@ main()
     assert done.returncode == 2, done.stderr
     assert f"kit: cannot write runs/digits/run/{file}: File too large; make the place writable" in done.stderr
     assert "Traceback" not in done.stderr
-    if not seconds:  # without a first checkpoint there is nothing to go on with
-        assert not (tmp_path / "runs" / "digits").exists()
-        return
-    done = subprocess.run(
-        [sys.executable, "-m", "kit", "train", "--resume", "runs/digits/run"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "runs" / "digits").exists()  # without weights or a checkpoint there is nothing to go on with

@@ -32,6 +32,10 @@ def test_a_teacher_is_learned_from_where_it_had_not_seen_the_image(tiny: Competi
     part = kit.train("tiny", split="stratified_kfold(3)", fold=0, epochs=1, name="part")
     with pytest.raises(kit.KitError, match=r"has out-of-fold probabilities of 30 of 90 images: a teacher needs"):
         kit.train("tiny", distill=str(part.path))
+    with pytest.raises(
+        kit.KitError, match=r"student has no out-of-fold .*no finished cross-validation: train a teacher wi"
+    ):
+        kit.train("tiny", distill=str(student.path))
     with pytest.raises(kit.KitError, match=r"is a run of tiny, expected one of digits"):
         kit.train("digits", distill=str(teacher.path))
 

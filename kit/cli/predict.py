@@ -86,6 +86,8 @@ def _tell(done: Any, mean: str, tta: str) -> None:
             f"scaled  temperature {fitted['temperature']:.3f} for {fitted['run']}: log loss "
             f"{fitted['log_loss_before']:.4f} -> {fitted['log_loss_after']:.4f} on {fitted['rows']:,} held-out rows"
         )
+        if fitted["temperature"] == 1:
+            typer.echo("        none is better on other rows, or no row is wrong and nothing tells how sure to be")
     of_several = {"arithmetic": "mean", "geometric": "geometric mean", "vote": "vote"}[mean]
     blended = f", {of_several} of {len(done.models)} models" if len(done.models) > 1 else ""
     typer.echo(f"model   {done.models[0]}{blended}{'' if tta == 'none' else f', {tta}'} on {done.provider}")

@@ -277,12 +277,14 @@ def _fields_by_default(recipe: Recipe) -> tuple[list[str], list[str]]:
 
 
 def _split_sizes(plan: Plan) -> str:
+    from numpy import array_equal
+
     chosen = [plan.folds[number] for number in plan.chosen]
     parts = [
         f"{_range([len(rows) for rows in part])} {title}"
         for part, title in (
             ([fold.train for fold in chosen], "to train on"),
-            ([fold.watched for fold in chosen if fold.watched is not fold.validation], "to watch"),
+            ([fold.watched for fold in chosen if not array_equal(fold.watched, fold.validation)], "to watch"),
             ([fold.validation for fold in chosen], "to validate"),
             ([fold.test for fold in chosen] if plan.test is None else [plan.test.ids], "to test"),
         )

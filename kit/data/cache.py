@@ -2,6 +2,7 @@
 
     <cache>/index/<hash of path>.json      size, times and content hash of a source file seen before
     <cache>/arrays/<content>-<format>/     one .npy an array
+    <cache>/unpacked/<hash of member>/     a file out of a .zip that is read from the disk
 
 A source that has not been touched since is recognised by its size and times alone, so that a later start does
 not read it again.
@@ -13,16 +14,20 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import numpy as np
 
-from kit.errors import DataError
-from kit.files import write_text
+from kit.data.readers.trees import MAX_RATIO
+from kit.errors import DataError, first_line
+from kit.files import replacing, write_text
 
 HASHED_FIRST = 2**26  # bytes of a source below which hashing takes no time
 _UNUSABLE = (OSError, ValueError, EOFError)  # what reading an absent or damaged entry raises
@@ -98,6 +103,40 @@ def cached_tree(place: str, stamp: Callable[[], str], format_name: str, convert:
     with contextlib.suppress(OSError):  # the index saves time only
         write_text(index, json.dumps({"place": place, "seen": seen, "content": content}))
     return arrays
+
+
+def unpacked(archive: Path, name: str) -> Path | None:
+    """The one file of that name in a `.zip`, unpacked once; None if there is none. ``name`` is ours, not the archive's.
+
+    For large files of a known name; pictures are read in place by ``readers.trees``.
+
+    Raises:
+        DataError: the archive is damaged, has several of that name, or one that unpacks to far more than itself; or
+            the cache cannot be written.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            found = [each for each in opened.infolist() if PurePosixPath(each.filename).name == name]
+            found = [each for each in found if not each.filename.startswith("__MACOSX/")]
+            if not found:
+                return None
+            (member, *others) = found
+            if others:
+                raise DataError(
+                    f"{archive} has {len(found)} files {name}, expected one: unpack it, and name a directory"
+                )
+            if member.file_size > MAX_RATIO * max(member.compress_size, 1):
+                raise DataError(f"{archive}: {name} would unpack to {member.file_size:,} bytes: do not trust it")
+            key = hashlib.sha256(f"{archive.resolve()} {_stamp(archive)} {member.filename}".encode()).hexdigest()[:32]
+            path = cache_directory() / "unpacked" / key / name
+            if not path.is_file() or path.stat().st_size != member.file_size:
+                with replacing(path) as scratch, opened.open(member) as source, scratch.open("wb") as file:
+                    shutil.copyfileobj(source, file, 2**20)
+            return path
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:  # RuntimeError: it is encrypted
+        raise DataError(f"cannot read {archive}: {first_line(error)}; download or copy it again") from None
+    except OSError as error:
+        raise DataError(f"cannot unpack {name} of {archive} into {cache_directory()}: {first_line(error)}") from None
 
 
 def _entry(content: str, format_name: str) -> Path:

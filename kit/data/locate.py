@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kit.data.cache import unpacked
 from kit.data.images import TextFile
 from kit.errors import DataError
 
@@ -33,7 +34,13 @@ def data_directories(competition: str, data: Path | None) -> list[Path]:
 
 
 def find_file(competition: str, data: Path | None, name: str) -> Path | None:
-    """The first file of that name in the competition's directories, or None."""
+    """The first file of that name in the competition's directories, or None; one in a `.zip` is unpacked.
+
+    Raises:
+        DataError: the `.zip` is damaged, or has several of that name.
+    """
+    if data_root(data).is_file():
+        return unpacked(data_root(data), name)
     for directory in data_directories(competition, data):
         if (directory / name).exists():
             return directory / name

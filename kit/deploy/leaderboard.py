@@ -18,6 +18,7 @@ from kit.scoring.evaluation import measure_metric
 from kit.scoring.metrics import make_metric
 
 PUBLIC_SHARE = 0.3
+_MOST_WRONG = 1000  # labels that the answers do not have; more are numbers of another kind
 _USAGES = ("public", "private", "ignored")
 _USAGE = "usage"  # the column by which Kaggle's own solution files say who is public
 
@@ -52,7 +53,8 @@ def score_submission(
         raise SubmissionError(f"{submission} holds labels, but {spec} needs a probability column a class")
     validate_submission(submission, expected)
     ids, probabilities = _read_probabilities(submission, expected)
-    labels = np.array([expected.labels.index(truth[name]) for name in ids])
+    index = {label: number for number, label in enumerate(expected.labels)}
+    labels = np.array([index[truth[name]] for name in ids])
     part_of = np.array([usage[name] if usage else "public" if _fraction(name) < public else "private" for name in ids])
     parts = {"public": part_of == "public", "private": part_of == "private", "all": part_of != "ignored"}
     scored = {part: rows for part, rows in parts.items() if len(set(labels[rows])) >= judge.fewest_classes}
@@ -108,6 +110,11 @@ def _expected(submission: Path, header: tuple[str, str], truth: dict[str, str]) 
         return Expected(header, frozenset(truth), tuple(sorted(answered, key=_in_order)), wants_probabilities=True)
     spelt = {"", *map(_plain, answered)}
     wrong = {label for label in given if _plain(label) not in spelt}
+    if len(wrong) > max(_MOST_WRONG, len(answered)):
+        raise SubmissionError(
+            f"{submission} holds {len(wrong):,} labels that the answers do not have, such as "
+            f"{', '.join(sorted(wrong)[:3])}; expected labels like {', '.join(sorted(answered, key=_in_order)[:3])}"
+        )
     return Expected(header, frozenset(truth), tuple(sorted(answered | wrong, key=_in_order)))
 
 
@@ -137,7 +144,8 @@ def _read_probabilities(path: Path, expected: Expected) -> tuple[list[str], np.n
         if len(expected.header) == 2:  # the second of two classes alone
             probabilities[:, 0] = 1 - probabilities[:, 1]
     else:
-        probabilities[np.arange(len(body)), [expected.labels.index(row[1]) for row in body]] = 1
+        index = {label: number for number, label in enumerate(expected.labels)}
+        probabilities[np.arange(len(body)), [index[row[1]] for row in body]] = 1
     return [row[0] for row in body], probabilities
 
 

@@ -80,10 +80,18 @@ def expected_by(competition: Competition, ids: np.ndarray | None, *, sample_deci
         SubmissionError: as there.
     """
     sample = competition.sample_submission
-    if sample is None and make_metric(competition.metric).needs_probabilities:
+    needs_probabilities = make_metric(competition.metric).needs_probabilities
+    if sample is None and needs_probabilities:
         return expected_probabilities(competition.id_column, ids, competition.label_values)
     header = (competition.id_column, competition.target_column)
-    return expected_submission(header, ids, competition.label_values, sample, sample_decides=sample_decides)
+    return expected_submission(
+        header,
+        ids,
+        competition.label_values,
+        sample,
+        sample_decides=sample_decides,
+        needs_probabilities=needs_probabilities,
+    )
 
 
 def expected_submission(
@@ -93,6 +101,7 @@ def expected_submission(
     sample: TextFile | None,
     *,
     sample_decides: bool = False,
+    needs_probabilities: bool = False,
 ) -> Expected:
     """What to expect: as the organiser's sample has it where there is one, else the competition's own header.
 
@@ -100,6 +109,7 @@ def expected_submission(
         ids: those of the test set; None where they are not known, which needs a sample.
         sample_decides: where sample and test set differ, expect the sample's ids and warn. A prediction must not:
             it has images for the test set's ids alone.
+        needs_probabilities: the metric does, so that a sample's one column of 0 or 1 is of the second of two classes.
 
     Raises:
         SubmissionError: the sample cannot be read, its ids are not the test set's, or its columns are not the classes.
@@ -125,8 +135,16 @@ def expected_submission(
                 "together: put those of one competition there, or move the sample away"
             )
         logger.warning("%s: the ids are not the test set's: %s; the sample decides", sample.name, problems)
-    one_probability = len(labels) == 2 and len(first) == 2 and any(is_fraction(row[1]) for row in body if len(row) > 1)
-    return Expected(tuple(first), sampled, labels, len(first) > 2 or one_probability)
+    column = [row[1] for row in body if len(row) > 1]
+    asks = any(map(is_fraction, column)) or (needs_probabilities and all(map(_is_share, column)))
+    return Expected(tuple(first), sampled, labels, len(first) > 2 or (len(labels) == 2 and asks))
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
 
 
 def expected_probabilities(

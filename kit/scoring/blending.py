@@ -14,7 +14,7 @@ from kit.scoring.metrics import score
 from kit.scoring.paired import paired_test
 
 _NESTED_FOLDS = 5
-_FEWEST_ROWS = 50
+FEWEST_ROWS = 50
 
 
 def fit_weights(members: Sequence[np.ndarray], labels: np.ndarray, mean: str = "arithmetic") -> np.ndarray:
@@ -88,9 +88,9 @@ def judge_weights(
     Raises:
         RecipeError: there are too few rows.
     """
-    if len(labels) < _FEWEST_ROWS:
+    if len(labels) < FEWEST_ROWS:
         raise RecipeError(
-            f"{len(labels)} out-of-fold rows are too few to fit weights to, expected {_FEWEST_ROWS} or more"
+            f"{len(labels)} out-of-fold rows are too few to fit weights to, expected {FEWEST_ROWS} or more"
         )
     if not len(np.unique(labels)) > 1:
         raise RecipeError("the out-of-fold rows are all of one class, to which no weights can be fitted")

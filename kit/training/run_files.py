@@ -62,6 +62,13 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(scratch, **arrays)  # type: ignore[arg-type]
 
 
+def run_around(path: Path) -> Path | None:
+    """The directory of the run that a file lies in, or in a fold of; None if it lies in none."""
+    place = path.parent
+    run = place.parent if re.fullmatch(r"fold-\d+", place.name) else place
+    return run if (run / "recipe.json").exists() else None
+
+
 def refuse_file_of_run(path: Path) -> None:
     """Keep what a user writes from taking the place of a file that a run is made of, which nothing brings back.
 
@@ -69,8 +76,8 @@ def refuse_file_of_run(path: Path) -> None:
         RunError: the path is such a file.
     """
     place = Path(os.path.realpath(path))
-    run = place.parent.parent if re.fullmatch(r"fold-\d+", place.parent.name) else place.parent
-    if (place.name in _FILES_OF_RUN or place.suffix in _SUFFIXES_OF_RUN) and (run / "recipe.json").exists():
+    run = run_around(place)
+    if run is not None and (place.name in _FILES_OF_RUN or place.suffix in _SUFFIXES_OF_RUN):
         raise RunError(f"--out {path} is a file that the run {run.name} needs, expected one of your own: name another")
 
 

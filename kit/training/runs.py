@@ -260,6 +260,10 @@ class RunDirectory:
         """Keys ``ids``, ``labels``, ``probabilities``."""
         write_arrays(self.path / "out_of_fold.npz", arrays)
 
+    @property
+    def has_out_of_fold(self) -> bool:
+        return (self.path / "out_of_fold.npz").is_file()
+
     def read_out_of_fold(self) -> dict[str, np.ndarray]:
         return read_arrays(self.path / "out_of_fold.npz")
 

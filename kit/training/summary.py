@@ -236,7 +236,8 @@ def summarize(run: RunDirectory, status: str) -> tuple[dict[str, Any], dict[str,
     if len(repeats) > 1:
         out_of_fold = _mean_over_repeats(repeats)
         metrics["averaged_over_repeats"] = score(out_of_fold["probabilities"], out_of_fold["labels"], metric)
-        of_repeats = f"mean of {len(repeats)} {'seeds' if seeds > 1 else 'repeats'}, "
+        of_what = "repeats" if seeds == 1 else "seeds" if seeds == len(repeats) else "repeats of several seeds"
+        of_repeats = f"mean of {len(repeats)} {of_what}, "
     selected = any(fold["validation"]["selected"] for fold in scores)
     tested = any(fold["test"]["selected"] for fold in scores if "test" in fold)
     fold_scores = [fold["validation"]["score"] for fold in scores]

@@ -167,6 +167,18 @@ def test_submit_and_wait(monkeypatch: pytest.MonkeyPatch, capsys: Printed, fake_
     }.items()  # fmt: skip
 
 
+def test_a_score_of_another_file_under_that_name_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: Printed, fake_kaggle: FakeKaggle
+) -> None:
+    fake_kaggle()
+    assert kit("submit", FILE, "-m", "first", "--competition", SLUG, monkeypatch=monkeypatch) == 0
+    capsys.readouterr()
+    with Path(FILE).open("a") as file:
+        file.write("later,1\n")
+    assert kit("submit", FILE, "--wait", monkeypatch=monkeypatch) == 0
+    assert "run.csv is another file than was submitted as 'first': the score is of that one" in capsys.readouterr().err
+
+
 def test_the_score_stands_beside_its_run(
     monkeypatch: pytest.MonkeyPatch, capsys: Printed, fake_kaggle: FakeKaggle
 ) -> None:

@@ -161,6 +161,18 @@ def test_without_files_keras_downloads_them(server: str, monkeypatch: pytest.Mon
     assert len(open_competition("cifar100(labels='coarse')").load_train().labels) == 200  # type: ignore[arg-type]
 
 
+def test_folders_of_somebody_else_are_not_ours(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Path("data/pets/train/beagle").mkdir(parents=True)
+    Path("data/pets/test").mkdir()
+    Path("data/pets/gone").symlink_to("nowhere")
+    redirect(monkeypatch, tmp_path, server)
+    competition = open_competition("cifar100")
+    assert competition.test_is_labelled
+    assert len(competition.load_train()) == 200
+    with pytest.raises(DataError, match="gone: it is a link that leads nowhere"):  # named, they are meant
+        open_competition("cifar100", Path("data/pets")).load_train()
+
+
 def test_a_download_that_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,8 +2,10 @@ import csv
 import gzip
 import http.server
 import os
+import shutil
 import struct
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +92,52 @@ def test_without_files_the_original_data_set_is_downloaded(  # type: ignore[no-u
         answers = list(csv.DictReader(file))
     assert [int(row["id"]) for row in answers] == test.ids.tolist()
     assert [int(row["target"]) for row in answers] == (TEST[1] // 2 + 1).tolist()
+
+
+def test_after_five_classes_the_ten_are_downloaded_too(server: str, download_from) -> None:  # type: ignore[no-untyped-def]
+    download_from(server)
+    load_train()
+    assert load_train(labels=10).labels.tolist() == TRAIN[1].tolist()  # type: ignore[union-attr]
+    assert load_train().labels.tolist() == (TRAIN[1] // 2).tolist()  # type: ignore[union-attr]
+
+
+def test_a_download_that_was_cut_off(server: str, download_from, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    download_from(server)
+    load_train()
+    shutil.rmtree("data")
+    (torn,) = tmp_path.rglob("train-images-idx3-ubyte.gz")
+    torn.write_bytes(torn.read_bytes()[:100])
+    with pytest.raises(
+        DataError, match=r"cannot be downloaded \(.*; if a download was cut off before, remove fashion-mnis"
+    ):
+        load_train()
+
+
+def test_a_zip_as_it_was_downloaded() -> None:
+    write("train", features=TRAIN[0], target=TRAIN[1] // 2 + 1.0)
+    write("kaggle", features=TEST[0], id=np.arange(20))
+    Path("data/sample_submission.csv").write_text("id,target\n" + "".join(f"{i},1\n" for i in range(20)))
+    shutil.make_archive("fashion", "zip", "data")
+    zipped, plain = (competition(Path(place)) for place in ("fashion.zip", "data"))
+    assert zipped.sample_submission is not None
+    for load in ("load_train", "load_test"):
+        np.testing.assert_array_equal(getattr(zipped, load)().pixels, getattr(plain, load)().pixels)
+    whole = Path("fashion.zip").read_bytes()
+    Path("torn.zip").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"cannot read torn.zip: .*; download or copy it again"):
+        load_train(Path("torn.zip"))
+    with zipfile.ZipFile("fashion.zip", "a") as archive:
+        archive.write("data/fashion_mnist_dataset_train.npy", "again/fashion_mnist_dataset_train.npy")
+    with pytest.raises(
+        DataError, match=r"fashion.zip has 2 files fashion_mnist_dataset_train.npy, expected one: unpack"
+    ):
+        load_train(Path("fashion.zip"))
+    with zipfile.ZipFile("bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("fashion_mnist_dataset_train.npy", bytes(10**7))
+    with pytest.raises(
+        DataError, match=r"bomb.zip: fashion_mnist_dataset_train.npy would unpack to 10,000,000 bytes: do"
+    ):
+        load_train(Path("bomb.zip"))
 
 
 def test_without_a_network_the_error_says_what_to_do(  # type: ignore[no-untyped-def]

@@ -20,13 +20,13 @@ from kit import KitError, export, predict
 from kit.deploy.compress import Tuning, cluster, prune
 from kit.deploy.export import OPSETS
 from kit.deploy.legacy import to_legacy
-from kit.deploy.model_file import load_model
+from kit.deploy.model_file import Model, load_model
 from kit.errors import ModelFileError
 from kit.exporting import compare_forms
 from kit.models.build import Architecture, build_classifier
 from kit.training.recipe import Recipe
 from kit.training.runs import RunDirectory
-from kit.variants import ExportOptions
+from kit.variants import ExportOptions, TrainedRun
 from tests.conftest import striped_images
 from tests.models.test_models import as_if_trained
 
@@ -98,6 +98,15 @@ def test_half_precision(run: RunDirectory) -> None:
     assert kinds == [onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT]
     assert exported.largest_difference < 0.01
     assert exported.accuracy == load_model(exported.path).card.score == validation_accuracy(run, exported.path)
+
+
+def test_numbers_that_are_too_large_for_half_precision(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Model, "probabilities", lambda self, pixels: np.full((len(pixels), 10), np.nan, np.float32))
+    trained = TrainedRun.open(run)
+    with pytest.raises(
+        ModelFileError, match="answers with what is not a number, as some are too large for its precisio"
+    ):
+        trained._scores(run.trained_folds()[0], load_model(run.path / "model.onnx"))
 
 
 def test_integers_are_calibrated_on_training_rows_alone(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,16 @@ def test_a_class_that_the_answers_do_not_have_is_wrong_but_another_spelling_is_r
         score_submission(write("s.csv", ["a,cat", "b,Dog"]), answers)
 
 
+def test_numbers_that_are_no_labels_are_refused(answers: Path) -> None:
+    many = write("answers.csv", [f"{i},{i % 3}" for i in range(1500)])
+    guesses = write("s.csv", [f"{i},{i / 1000 + 1}" for i in range(1500)])
+    with pytest.raises(
+        KitError,
+        match=r"s.csv holds 1,49\d labels that the answers do not have, such as .*; expected labels like 0, 1, 2",
+    ):
+        score_submission(guesses, many)
+
+
 def test_what_the_host_ignores_and_what_a_metric_cannot_tell() -> None:
     answers = write("answers.csv", ["a,0,Public", "b,1,Private", "c,0,Private", "d,1,Ignored"], "id,target,Usage")
     scores = score_submission(write("s.csv", ["a,0.25", "b,0.75", "c,0.5", "d,0.125"]), answers, "roc_auc")

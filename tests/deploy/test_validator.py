@@ -142,6 +142,17 @@ def test_without_a_sample_the_competitions_metric_says_it(tiny: Competition) -> 
     assert not expected_by(sampled, ids, sample_decides=True).wants_probabilities  # which decides against the metric
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "wants"),
+    [("roc_auc", "0", True), ("accuracy", "0", False), ("accuracy", "0.5", True), ("roc_auc", "no", False)],
+)
+def test_one_column_of_two_classes(tiny: Competition, metric: str, value: str, wants: bool) -> None:
+    two = replace(tiny, label_values=("no", "yes"), class_names=("no", "yes"), metric=metric)
+    rows = "".join(f"{name},{value}\n" for name in tiny.load_test().ids)
+    asked = replace(two, sample_submission=sample(f"id,target\n{rows}"))
+    assert expected_by(asked, tiny.load_test().ids).wants_probabilities is wants
+
+
 def test_a_sample_of_other_ids_stops_a_prediction_and_decides_a_check(caplog: pytest.LogCaptureFixture) -> None:
     other = sample("id,target\n10,1\n7,1\n")
     problems = "the ids are not the test set's: 2 missing (11, 12); 1 unknown (7); "

@@ -50,7 +50,9 @@ def test_step_and_piecewise_are_stairs() -> None:
     rates = learning_rates("step(2, 0.1)", 1.0, 5, 10)
     np.testing.assert_allclose(rates, np.repeat([1, 0.1, 0.01], [20, 20, 10]), rtol=1e-6)
     rates = learning_rates("piecewise(((6, 0.1), (9, 0.01), (11, 0.001), (13, 0.0005)))", 1e-3, 15, 4)
-    expected = np.repeat([1e-3, 1e-4, 1e-5, 1e-6, 5e-7], np.array([6, 3, 2, 2, 2]) * 4)  # of `preactivation_cnn`'s course
+    expected = np.repeat(
+        [1e-3, 1e-4, 1e-5, 1e-6, 5e-7], np.array([6, 3, 2, 2, 2]) * 4
+    )  # of `preactivation_cnn`'s course
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
