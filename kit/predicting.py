@@ -284,11 +284,12 @@ def input_images(path: Path, card: ModelCard) -> ImageSource:
 
 def _batch_size(ensemble: Ensemble, rows: int, chosen: int | None) -> tuple[int, str]:
     from kit.deploy.batch_size import choose_batch_size
+    from kit.models.views import view_axes
 
     if chosen is not None:
         return chosen, "chosen"
     largest: Model = max(ensemble.models, key=lambda model: model.path.stat().st_size)
-    return choose_batch_size(largest, rows)
+    return choose_batch_size(largest, rows * len(ensemble.models) * len(view_axes(ensemble.tta)))
 
 
 def _of_one(answers: Any, card: ModelCard, count: int) -> tuple[tuple[LabelValue, float], ...]:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit import predict, train
-from kit.deploy.export import TOLERANCE, export_onnx
+from kit.deploy.export import TOLERANCE
 from kit.deploy.legacy import to_legacy
 from kit.deploy.model_file import load_model
 from kit.exporting import compare_forms
@@ -25,6 +25,7 @@ from kit.models.build import Architecture, build_classifier
 from kit.training.runs import RunDirectory
 from tests.data.readers.conftest import on_linux, python
 from tests.data.readers.test_fuzz import EDITS, FORMATS, MEMORY, Edit, read_damaged, write_corpus
+from tests.exported import export_onnx
 from tests.models import test_models as contract
 from tests.models.test_transfer import NETWORKS, build, network, trained_layers
 

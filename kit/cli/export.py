@@ -50,8 +50,9 @@ def export(
     given |= {"max_loss": max_loss, "fp16": fp16 or None, "int8": int8 or None}
     options = {name: value for name, value in given.items() if value is not None}
     with steps_shown(sys.stderr) as on_step:
-        if compare and ensemble:
-            raise ModelFileError("--compare measures each model alone: leave --ensemble out")
+        if compare and (ensemble or fp16 or int8):
+            what = "measures each model alone: leave --ensemble" if ensemble else "has fp16 and int8: leave them"
+            raise ModelFileError(f"--compare {what} out")
         if compare:
             return print_comparison(api.compare_forms(run, runs=runs, on_step=on_step, **options), as_json)
         if ensemble:

@@ -26,19 +26,19 @@ def batch_size_by_rule(image_shape: tuple[int, ...]) -> int:
     return int(2 ** np.clip(np.floor(np.log2(_PIXELS_AT_ONCE / (height * width))), 0, np.log2(LARGEST)))
 
 
-def choose_batch_size(model: Model, rows: int) -> tuple[int, str]:
-    """The batch size for so many images, and how it was found: ``rule``, ``measured`` or ``measured before``.
+def choose_batch_size(model: Model, answers: int) -> tuple[int, str]:
+    """The batch size for so many answers, and how it was found: ``rule``, ``measured`` or ``measured before``.
 
     Sizes around that of the rule are timed where the prediction takes long enough; what was found is kept in the cache
     for this model, machine and provider.
     """
     rule = batch_size_by_rule(model.card.input_shape)
-    if rows <= 4 * rule:
+    if answers <= 4 * rule:
         return rule, "rule"
     pixels = np.random.default_rng(0).integers(0, 256, (2 * rule, *model.card.input_shape), np.uint8)
     model.probabilities(pixels[:rule])  # the first one allocates
     seconds = _seconds_an_image(model, pixels[:rule], 0)
-    if rows * seconds < _WORTH_SECONDS:
+    if answers * seconds < _WORTH_SECONDS:
         return rule, "rule"
     kept = cache_directory() / "batch-sizes" / f"{_key(model)}.json"
     with suppress(OSError, ValueError, KeyError, TypeError):

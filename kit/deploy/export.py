@@ -90,27 +90,6 @@ def check_opset(opset: int) -> None:
         raise ModelFileError(f"opset is {opset}, expected {OPSETS[0]} to {OPSETS[1]}")
 
 
-def export_onnx(predictor: Any, card: ModelCard, images: np.ndarray, path: Path, opset: int = OPSET) -> Exported:
-    """Write a model file; it takes its place only after its outputs were compared with the trained model's.
-
-    Args:
-        predictor: Keras model, uint8 (batch, height, width, channels) -> float32 probabilities (batch, classes).
-        card: the metadata.
-        images: uint8 (rows, height, width, channels), real images to compare on; bytes by chance are compared too.
-        path: where the file goes.
-        opset: version of the ONNX operators.
-
-    Raises:
-        ModelFileError: an output differs by more than ``TOLERANCE`` or is not a number, a label differs that is no
-            tie, or the file cannot be written; what was at ``path`` still is.
-    """
-    check_opset(opset)
-    answers = ask(predictor, images, path)
-    with writing_model(path) as scratch:
-        write_checked(predictor, card, answers, scratch, path, opset)
-        return compared(scratch, answers, path)
-
-
 @contextlib.contextmanager
 def writing_model(path: Path) -> Iterator[Path]:
     """:func:`kit.files.replacing` for model files.
@@ -158,7 +137,8 @@ def write_checked(predictor: Any, card: ModelCard, answers: Answers, scratch: Pa
     """Write float32 to ``scratch``, and refuse what does not answer like the trained model.
 
     Raises:
-        ModelFileError: as for :func:`export_onnx`; the message names ``path``, which the file is for.
+        ModelFileError: an output differs by more than ``TOLERANCE`` or is not a number, or a label differs that is no
+            tie; the message names ``path``, which the file is for.
     """
     convert(predictor, scratch, opset)
     _simplify(scratch)

@@ -13,9 +13,10 @@ import tf2onnx
 from keras import layers
 from tf2onnx import optimizer
 
-from kit.deploy.export import TOLERANCE, export_onnx
+from kit.deploy.export import TOLERANCE
 from kit.deploy.model_file import load_model
 from kit.errors import ModelFileError
+from tests.exported import export_onnx
 from tests.models.test_models import as_if_trained, card, random_pixels
 
 LIKE = "model_s"  # 32x32x3 pixels, ten classes

@@ -7,10 +7,10 @@ import pytest
 
 import kit.deploy.export
 from kit import KitError, export, predict
-from kit.deploy.export import export_onnx
 from kit.deploy.model_file import load_model
 from kit.errors import ModelFileError
 from kit.training.runs import RunDirectory
+from tests.exported import export_onnx
 
 
 @pytest.fixture

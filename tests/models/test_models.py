@@ -6,11 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from kit.deploy.export import TOLERANCE, export_onnx
+from kit.deploy.export import TOLERANCE
 from kit.deploy.model_file import ModelCard, load_model
 from kit.errors import RecipeError
 from kit.models import MODELS
 from kit.models.build import Architecture, build_classifier, build_predictor
+from tests.exported import export_onnx
 
 
 def reference(spec: str):  # type: ignore[no-untyped-def]
