@@ -162,6 +162,11 @@ class DataSet:
         with open_data_tree(root, _ARCHIVES, _FOLDERS) as tree:
             is_table = find_table(tree, *_LABELS) is not None
             folds = [name for name in tree.top_folders if re.fullmatch(rf"(?i){part}\d*", name)]
+            packed = [name for name in tree.files if name.lower().endswith(".7z") and "/" not in name]
+            if packed and not folds:  # as Kaggle has them
+                raise DataError(
+                    f"{root}: {packed[0]} is a 7z archive, expected a folder: unpack all, and name where to"
+                )
             if not is_table:
                 if not folds:
                     raise DataError(f"{root}: there is no folder {part} in it; expected train or train1 .. and test")

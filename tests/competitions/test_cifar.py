@@ -2,6 +2,7 @@ import http.server
 import io
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,6 +160,16 @@ def test_without_files_keras_downloads_them(server: str, monkeypatch: pytest.Mon
     assert len(test) == 100
     assert Path("data/cifar100/cifar-100-binary/train.bin").is_file()
     assert len(open_competition("cifar100(labels='coarse')").load_train().labels) == 200  # type: ignore[arg-type]
+
+
+def test_archives_within_kaggles_archive_are_to_be_unpacked() -> None:
+    with zipfile.ZipFile("cifar-10.zip", "w") as archive:
+        archive.writestr("trainLabels.csv", "id,label\n1,cat\n")
+        archive.writestr("train.7z", "7z")
+    with pytest.raises(
+        DataError, match=r"cifar-10.zip: train.7z is a 7z archive, expected a folder: unpack all, and name"
+    ):
+        open_competition("cifar10", Path("cifar-10.zip")).load_train()
 
 
 def test_folders_of_somebody_else_are_not_ours(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
