@@ -19,7 +19,7 @@ from kit.data.downloads import downloaded
 from kit.data.images import Images
 from kit.data.labelled_tables import TableLayout, load_unlabelled, open_table
 from kit.data.locate import data_directories
-from kit.data.picture_sets import Format, read_class_folders
+from kit.data.picture_sets import Format, read_class_folders, without_number
 from kit.data.readers.cifar import write_batches
 from kit.data.readers.tarballs import spooled_members
 from kit.data.readers.trees import Tree
@@ -155,8 +155,8 @@ class DataSet:
 
     def _has_our_classes(self, tree: Tree) -> bool:
         folders = [name for name in tree.top_folders if _FOLDERS.fullmatch(name)]
-        classes = {name for folder in folders for name in tree.below(folder).top_folders}
-        return find_table(tree, *_LABELS) is not None or (bool(classes) and classes <= set(self.classes))
+        found = {without_number(name) for folder in folders for name in tree.below(folder).top_folders}
+        return find_table(tree, *_LABELS) is not None or not found.isdisjoint(map(str.casefold, self.classes))
 
     def _load_pictures(self, part: str, root: Path) -> Images:
         with open_data_tree(root, _ARCHIVES, _FOLDERS) as tree:

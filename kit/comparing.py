@@ -252,6 +252,8 @@ def _completed(run: RunDirectory, row: RunOutline, saved: dict[str, Any], names:
         return row
     try:
         trained = run.trained_folds()
+        if not trained:
+            return row
         found = fit_of(trained, [fold.read_predictions() for fold in trained], saved["recipe"])
     except (RunError, KeyError):  # without its history, or what was kept of it
         return row

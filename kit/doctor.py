@@ -83,9 +83,11 @@ def _packages() -> list[Finding]:
     for requirement in map(Requirement, required):
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
-        if requirement.name == "onnxruntime":
-            continue  # another build of it will do
         version = _version(requirement.name)
+        if requirement.name == "onnxruntime":  # another build of it will do, and is told of below
+            version = next((each for name in RUNTIMES if (each := _version(name))), None)
+            if version is None or requirement.specifier.contains(version, prereleases=True):
+                continue
         fix = f"pip install '{requirement.name}{requirement.specifier}'"
         if version is None:
             findings.append(Finding(requirement.name, "not installed", "broken", fix))

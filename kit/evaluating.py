@@ -126,6 +126,12 @@ def _state(run: RunDirectory, saved: dict[str, Any]) -> list[str]:
             status = f"told by nothing: {error}"
         if status != "complete":
             notes.append(f"the training is {status}: what was learned until then is evaluated")
+    with suppress(KitError):
+        if (temperature := run.read_temperature()) != 1:
+            notes.append(
+                f"probabilities are those from before the temperature of {temperature:.3g}, which kit predict --calibrate "
+                "fitted to the held-out rows and gave the model files"
+            )
     if found := saved.get("refit_of"):
         notes.append(f"the run was trained on every row, so none is held out: see {found['run']}")
     try:

@@ -13,7 +13,7 @@ import numpy as np
 from kit.data.images import class_title
 from kit.errors import DataError, RecipeError, RunError
 from kit.members import open_members
-from kit.opening import StrPath, nothing_trained, saved_competition, training_images
+from kit.opening import StrPath, load_test_images, nothing_trained, saved_competition, training_images
 from kit.predicting import input_images, load_models
 from kit.training.fold_directory import FoldDirectory
 from kit.training.runs import RunDirectory, open_run
@@ -106,6 +106,7 @@ def explain(
     Raises:
         KitError: something that the caller can mend; nothing was written then.
     """
+    from kit.report.drawing import drawing
     from kit.report.explanation import draw_explanations
     from kit.report.pictures import check_picture, save_picture
 
@@ -132,7 +133,8 @@ def explain(
     models = tuple(tuple(file for fold in folds for file in fold.model_files.values()) for folds in chosen.folds)
     notes = (*chosen.notes, *_remarks(run, images, names))
     explanation = Explanation(path, images, tuple(names), found.layer, found.layer_shape, models, notes)
-    save_picture(draw_explanations(images, names, _caption(run, explanation)), path)
+    with drawing():  # where a dollar sign is one
+        save_picture(draw_explanations(images, names, _caption(run, explanation)), path)
     return explanation
 
 
@@ -161,7 +163,7 @@ def _of_input(path: Path, run: RunDirectory, card: ModelCard) -> _Chosen:
 def _of_ids(wanted: list[str], run: RunDirectory, test: bool) -> _Chosen:
     saved = run.read_recipe()
     competition = saved_competition(saved)
-    images = competition.load_test() if test else training_images(saved, competition)
+    images = load_test_images(competition) if test else training_images(saved, competition)
     part = "test" if test else "training"
     row_of = {str(name): row for row, name in enumerate(images.ids.tolist())}
     if missing := [name for name in wanted if name not in row_of]:

@@ -36,7 +36,7 @@ class Member:
 
     def home(self, competition: str) -> RunDirectory | None:
         """The run; of a file alone, that in whose directory it lies, if it is of that competition."""
-        if self.run is not None or (place := run_around(self.files[0])) is None:
+        if self.run is not None or (place := run_around(self.files[0]) or run_around(self.files[0].resolve())) is None:
             return self.run
         from kit.training.runs import RunDirectory
 

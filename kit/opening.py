@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competitions import competition_names, named_recipes, open_competition
-from kit.errors import DataError, RecipeError, RunError
+from kit.errors import DataError, KitError, RecipeError, RunError
 
 if TYPE_CHECKING:
     from kit.data.claims import Claim
@@ -79,11 +79,26 @@ def load_training_images(competition: Competition) -> Images:
     return images
 
 
+def load_test_images(competition: Competition) -> Images:
+    """The test images of a competition, labelled or not.
+
+    Raises:
+        DataError: they are not what the competition says.
+    """
+    from kit.data.contract import broken_promises_of_test
+
+    images = competition.load_test()
+    broken = broken_promises_of_test(competition, images)
+    if broken:
+        raise DataError(f"competition {competition.name!r}: {broken[0]}: mend its module or its files")
+    return images
+
+
 def with_test_images(competition: Competition, train: Images) -> tuple[Images, Images | None]:
     """The training images, and the test images; where those cannot be read, a note of the former says why."""
     try:
-        return train, competition.load_test()
-    except DataError as error:  # the training images are worth a look without them
+        return train, load_test_images(competition)
+    except KitError as error:  # the training images are worth a look without them
         return replace(train, notes=(*train.notes, f"the test images were not looked at: {error}")), None
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kit.errors import DataError, RecipeError, RunError
 from kit.opening import (
     StrPath,
+    load_test_images,
     load_training_images,
     open_task,
     resolve_recipe,
@@ -343,23 +344,10 @@ def _labelled_test(competition: Competition, folds: Sequence[Fold]) -> Images | 
     if not competition.test_is_labelled or all(len(fold.test) for fold in folds):
         return None
     try:
-        test = competition.load_test()
+        return load_test_images(competition)
     except DataError as error:  # people may train before they have the test files
         logger.warning("the test images are not scored: %s", error)
         return None
-    if test.labels is None:
-        logger.warning(
-            "the test images are not scored: they have no labels, which competition %r says they have", competition.name
-        )
-        return None
-    if test.pixels.shape[1:] != competition.image_shape:
-        logger.warning(
-            "the test images are not scored: they are %s, expected %s (height, width, channels) as in training",
-            test.pixels.shape[1:],
-            competition.image_shape,
-        )
-        return None
-    return test
 
 
 def _parameters(recipe: Recipe, competition: Competition) -> tuple[int, int]:

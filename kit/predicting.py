@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from kit.deploy.predict import Ensemble
     from kit.deploy.validator import Expected
     from kit.training.runs import RunDirectory
+
+logger = logging.getLogger("kit")
 
 SHOWN = 5  # labels of one picture
 MOST_THREADS = 512  # each takes memory and waits for the others
@@ -105,10 +108,11 @@ def predict(
         check_provenance(path)
     blended: dict[str, Any] = {}
     with _calibrated(members) if calibrate else nullcontext() as temperatures:
-        if temperatures is not None:
-            blended["temperatures"] = temperatures
-            loaded = load_models(members, tta, provider, threads)
-        ensemble = Ensemble(loaded, _weights(members, weights, mean, blended), mean, tta)
+        shares = _weights(members, weights, mean, blended)
+    if temperatures is not None:
+        blended["temperatures"] = temperatures
+        loaded = load_models(members, tta, provider, threads)
+    ensemble = Ensemble(loaded, shares, mean, tta)
     size, found = _batch_size(ensemble, len(source.ids), batch_size)
     done = partial(
         Prediction,
@@ -243,6 +247,7 @@ def _what_to_predict(
     """The images, and what a table of answers to them looks like."""
     from kit.data.inputs import ImageSource
     from kit.deploy.validator import expected_by, expected_probabilities, expected_submission
+    from kit.scoring.metrics import make_metric
 
     if input is not None:
         if data is not None:
@@ -266,7 +271,15 @@ def _what_to_predict(
             f"the model was trained for the labels {then}, and {competition.name} now has {now}: put its module or its "
             "files back as they were, or train anew"
         )
-    return source, expected_by(competition, source.ids)
+    expected = expected_by(competition, source.ids)
+    if not expected.wants_probabilities and make_metric(card.metric).needs_probabilities:
+        logger.warning(
+            "the CSV has labels, of which %s says nothing: if that scores the competition, name it as its own, as in "
+            "csv(metric=%r)",
+            card.metric,
+            card.metric,
+        )
+    return source, expected
 
 
 def input_images(path: Path, card: ModelCard) -> ImageSource:

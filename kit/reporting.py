@@ -90,7 +90,7 @@ def gather(run: RunDirectory) -> Material:
     kept = [fold.read_training_answers() for fold in run.trained_folds()]
     limit = min((len(answers["rows"]) if answers else 0 for answers in kept), default=0)
     found = evaluate(run, training_rows=limit)  # those that are answered: others may take hours
-    if not limit:
+    if kept and not limit:
         notes.append(f"training rows are not evaluated here: kit evaluate {run.path} does it, and keeps their answers")
     competition, images = _data(saved, notes)
     usual_name, usual = _usual_recipe(saved, competition)

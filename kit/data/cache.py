@@ -2,7 +2,7 @@
 
     <cache>/index/<hash of path>.json      size, times and content hash of a source file seen before
     <cache>/arrays/<content>-<format>/     one .npy an array
-    <cache>/unpacked/<hash of member>/     a file out of a .zip that is read from the disk
+    <cache>/unpacked/<checksum-sizes>/     a file out of a .zip that is read from the disk
 
 A source that has not been touched since is recognised by its size and times alone, so that a later start does
 not read it again.
@@ -127,7 +127,7 @@ def unpacked(archive: Path, name: str) -> Path | None:
                 )
             if member.file_size > MAX_RATIO * max(member.compress_size, 1):
                 raise DataError(f"{archive}: {name} would unpack to {member.file_size:,} bytes: do not trust it")
-            key = hashlib.sha256(f"{archive.resolve()} {_stamp(archive)} {member.filename}".encode()).hexdigest()[:32]
+            key = f"{member.CRC:08x}-{member.file_size}-{member.compress_size}"  # the same wherever the archive lies
             path = cache_directory() / "unpacked" / key / name
             if not path.is_file() or path.stat().st_size != member.file_size:
                 with replacing(path) as scratch, opened.open(member) as source, scratch.open("wb") as file:
@@ -136,6 +136,8 @@ def unpacked(archive: Path, name: str) -> Path | None:
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:  # RuntimeError: it is encrypted
         raise DataError(f"cannot read {archive}: {first_line(error)}; download or copy it again") from None
     except OSError as error:
+        if error.filename == str(archive):
+            raise DataError(f"cannot read {archive}: {error.strerror or error}; make it readable") from None
         raise DataError(f"cannot unpack {name} of {archive} into {cache_directory()}: {first_line(error)}") from None
 
 

@@ -14,9 +14,14 @@ def broken_promises(competition: Competition) -> list[str]:
         DataError: its files are missing or cannot be read.
     """
     train, test = competition.load_train(), competition.load_test()
+    return [*broken_promises_of(competition, train), *broken_promises_of_test(competition, test)]
+
+
+def broken_promises_of_test(competition: Competition, test: Images) -> list[str]:
+    """The same of test images that were loaded already."""
     is_short = competition.test_is_labelled and test.labels is None
     unlabelled = ["the test images have no labels, the competition says that they are labelled"] if is_short else []
-    return [*broken_promises_of(competition, train), *_of_images(competition, test, "test"), *unlabelled]
+    return [*_of_images(competition, test, "test"), *unlabelled]
 
 
 def broken_promises_of(competition: Competition, train: Images) -> list[str]:

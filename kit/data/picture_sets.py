@@ -185,7 +185,7 @@ def _named_classes(
                     f"{part.describe(folder)}: its name differs from {other!r} in upper and lower case only; "
                     "expected one folder a class: rename or merge them"
                 )
-            name = known.get(re.sub(r"^\d+[_. -]+(?=\D)", "", folder).casefold(), folder)
+            name = known.get(without_number(folder), folder)
             if classes and name not in classes:
                 raise DataError(
                     f"{part.describe(folder)}: {folder!r} is no class; expected one of {', '.join(classes[:10])}: "
@@ -195,6 +195,11 @@ def _named_classes(
                 raise DataError(f"{part.describe(folder)}: this class folder holds no images; fill it or remove it")
             named[fold, folder] = name
     return named
+
+
+def without_number(folder: str) -> str:
+    """``cat`` of ``003_Cat``: what of a folder's name is compared with a class."""
+    return re.sub(r"^\d+[_. -]+(?=\D)", "", folder).casefold()
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:

@@ -105,7 +105,7 @@ def carry_file(classifier: Any, path: Path) -> Carried:
 
     The file is ``.weights.h5``, the older ``.h5``, or ``.keras``, of which only the weights are read: to load the
     model in it would run its code. Layers are matched by name; those that Keras numbered (conv2d_3), and all of a
-    file without names, by their order within their class; those of an older file by their order alone, if all fit.
+    file without names, by their order within their class; those of an older file with other names by their order alone.
 
     Raises:
         ModelFileError: the file is missing, damaged or something else; nothing in it fits, or not all that is frozen.
@@ -215,13 +215,25 @@ def _check_frozen(layers: Sequence[Any], report: Sequence[CarriedLayer], origin:
 def _matches(targets: Sequence[_Source], sources: Sequence[_Source]) -> list[_Source | None]:
     """For each target the source of its name; layers with a name that Keras made up are matched by class and order.
 
-    Such names (conv2d_3) count all layers of a process, so that two builds of one model have different ones. Of the
-    older files, which do not tell classes, Keras goes by the order alone: some have names that its networks no longer
-    have, as DenseNet's ``conv1/conv``.
+    Such names (conv2d_3) count all layers of a process, so that two builds of one model have different ones.
     """
-    beginning = [target.shapes for target in targets[: len(sources)]]
-    if not any(source.kind for source in sources) and [source.shapes for source in sources] == beginning:
-        return [*sources, *[None] * (len(targets) - len(sources))]
+    by_name = _by_name(targets, sources)
+    body = [place for place, target in enumerate(targets) if not is_of_the_head(target.name or "")]
+    # Keras goes by the order alone in older files, which do not tell classes: some have names that its networks no
+    # longer have, as DenseNet's conv1/conv. What comes after the body is the file's own head.
+    fits = [source.shapes for source in sources[: len(body)]] == [targets[place].shapes for place in body]
+    if any(by_name[place] is None for place in body) and fits and not any(source.kind for source in sources):
+        in_order = dict(zip(body, sources, strict=False))
+        return [in_order.get(place) for place in range(len(targets))]
+    return by_name
+
+
+def is_of_the_head(layer: str) -> bool:
+    """Whether a layer comes after the backbone, by its name."""
+    return layer == HEAD or layer.startswith("head_")
+
+
+def _by_name(targets: Sequence[_Source], sources: Sequence[_Source]) -> list[_Source | None]:
     kinds = {target.kind for target in targets}
     named = any(source.name for source in sources)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from kit.errors import RecipeError
 from kit.models.build import Architecture, build_classifier
-from kit.models.carry import weighted_layers
+from kit.models.carry import is_of_the_head, weighted_layers
 from kit.training.augment.catalog import check_reach
 from kit.training.fine_tuning import check_weights
 from kit.training.memory import out_of_memory_told
@@ -72,7 +72,7 @@ def _check_frozen(recipe: Recipe, layers: Sequence[Any]) -> None:
             f"{frozen} of the {len(layers)} layers of {recipe.model} are frozen, and would keep their random weights: "
             "name --weights (imagenet, a file or a run), or let all of them train with train_blocks=-1"
         )
-    if recipe.frozen_epochs and not any(layer.trainable and not _is_of_the_head(layer.name) for layer in layers):
+    if recipe.frozen_epochs and not any(layer.trainable and not is_of_the_head(layer.name) for layer in layers):
         raise RecipeError(
             f"frozen_epochs is {recipe.frozen_epochs}, but the layers of {recipe.model} stay frozen after them: "
             "say how many of its last blocks train then, such as train_blocks=2, or -1 for all"
@@ -88,7 +88,3 @@ def _refused_by_keras(what: str) -> Iterator[None]:
         lines = [line.strip() for line in re.sub(r"\x1b\[\d+m", "", str(error)).splitlines() if line.strip()]
         told = [line for line in lines if not line.startswith("Exception encountered")]  # which says nothing
         raise RecipeError(f"{what}: {(told or lines)[0]}") from None
-
-
-def _is_of_the_head(layer: str) -> bool:
-    return layer == "logits" or layer.startswith("head_")

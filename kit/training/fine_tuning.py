@@ -14,6 +14,7 @@ from kit.data.duplicates import row_keys
 from kit.errors import RecipeError, RunError
 from kit.models.carry import carry_file, carry_from, carry_imagenet, imagenet_backbone, open_weights
 from kit.training.fold_directory import FoldDirectory
+from kit.training.run_files import run_around
 from kit.training.runs import RunDirectory
 from kit.training.weights import load_classifier
 
@@ -33,7 +34,8 @@ def check_weights(weights: str, model: str, normalization: str) -> None:
 
     Raises:
         RecipeError: the model has no ImageNet weights, or the path does not exist.
-        RunError: the directory is no run, or has no trained model.
+        RunError: the directory is no run, or has no trained model; the file is of a run that does not tell what it has
+            seen, or of one of several folds.
         ModelFileError: the file holds no weights.
     """
     if weights == "imagenet":
@@ -45,6 +47,7 @@ def check_weights(weights: str, model: str, normalization: str) -> None:
                 "directory of a run"
             )
         if not Path(weights).is_dir():
+            _check_file_of_run(Path(weights))
             with open_weights(Path(weights)):
                 return
         run = RunDirectory.open(Path(weights))
@@ -53,6 +56,22 @@ def check_weights(weights: str, model: str, normalization: str) -> None:
         before = run.read_recipe()["recipe"]["normalization"]
         if before != normalization:
             logger.warning("%s learned from pixels by --normalization %s, not %s", weights, before, normalization)
+
+
+def _check_file_of_run(path: Path) -> None:
+    """Refuse weights of which nobody knows by which images they were learned and chosen, or that fit one fold alone."""
+    run, fold = run_around(path), FoldDirectory(path.parent)
+    if run is not None and run != path.parent:
+        raise RunError(f"{path} is of one fold: name the run {run} for --weights, and each fold begins with its own")
+    if run is not None and not fold.has_seen:
+        raise RunError(
+            f"{path} is of a run that was not scored: go on with it by --resume {run}, or take other weights"
+        )
+    if fold.has_seen and path not in map(fold.weights_file, kept := [*fold.model_files]):
+        raise RunError(
+            f"{path} is not what its run was scored with, so nobody knows which images chose it: take "
+            f"{fold.weights_file(kept[-1])}"
+        )
 
 
 @dataclass(frozen=True)
@@ -76,8 +95,7 @@ def carry_weights(classifier: Any, weights: str, model: str, number: int, scored
         scored: uint8 (rows, height, width, channels) each, all images that the new model is to be scored on.
 
     Raises:
-        RunError: some of those had a part in the weights of the run, through whatever split or run before it; or the
-            file is one that its run did not keep.
+        RunError: some of those had a part in the weights of the run, through whatever split or run before it.
     """
     origin = _carry(classifier, weights, model, number, scored)
     if origin.carried is not None and 2 * len(origin.carried.names) < len(origin.carried.layers):
@@ -99,11 +117,6 @@ def _carry(classifier: Any, weights: str, model: str, number: int, scored: Seque
         source = FoldDirectory(path.parent)
         if not source.has_seen:
             return Origin(carry_file(classifier, path), nothing)
-        if path not in map(source.weights_file, kept := [*source.model_files]):
-            raise RunError(
-                f"{path} is not what its run was scored with, so nobody knows which images chose it: take "
-                f"{source.weights_file(kept[-1])}"
-            )
     seen = source.read_seen()
     keys = np.concatenate([row_keys(pixels, seed=0) for pixels in scored])
     if known := int(np.isin(keys, seen).sum()):

@@ -172,6 +172,12 @@ def test_archives_within_kaggles_archive_are_to_be_unpacked() -> None:
         open_competition("cifar10", Path("cifar-10.zip")).load_train()
 
 
+def test_folders_right_in_the_data_directory_are_ours() -> None:
+    layouts.cifar10_folders(Path("data"))
+    train = open_competition("cifar10").load_train()
+    assert set(train.columns["folder"]) == {"train1", "train2", "train3"}
+
+
 def test_folders_of_somebody_else_are_not_ours(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Path("data/pets/train/beagle").mkdir(parents=True)
     Path("data/pets/test").mkdir()

@@ -108,7 +108,7 @@ def test_a_download_that_was_cut_off(server: str, download_from, tmp_path: Path)
     (torn,) = tmp_path.rglob("train-images-idx3-ubyte.gz")
     torn.write_bytes(torn.read_bytes()[:100])
     with pytest.raises(
-        DataError, match=r"cannot be downloaded \(.*; if a download was cut off before, remove fashion-mnis"
+        DataError, match=r"cannot be downloaded \(.*; a download was cut off before: remove it from .*dataset"
     ):
         load_train()
 

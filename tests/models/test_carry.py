@@ -140,6 +140,11 @@ def test_an_older_file_with_names_that_the_network_no_longer_has(tmp_path: Path)
     before = {"conv": "Conv", "conv_bn": "Conv/BatchNorm"}  # as Keras has them in its storage
     carry_file(classifier, write_older_format(base, tmp_path / "old_notop.h5", before))
     assert_equal_backbones(classifier, base)
+    top = keras.layers.Dense(7, name="predictions")(keras.layers.GlobalAveragePooling2D()(base.output))
+    whole, classifier = keras.Model(base.input, top), build(SMALL, classes=7)
+    carried = carry_file(classifier, write_older_format(whole, tmp_path / "old.h5", before))
+    assert_equal_backbones(classifier, base)
+    assert carried.layers[-1].source is None
 
 
 def test_no_frozen_layer_stays_random(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from kit.training import trainer
 from kit.training.augment import AUGMENTATIONS
 from kit.training.augment.catalog import Augmentation
 from kit.training.events import Epoch, Listener
+from kit.training.fine_tuning import check_weights
 from kit.training.fold_directory import FoldDirectory
 from kit.training.preparation import Task, prepare
 from kit.training.recipe import Recipe
@@ -346,9 +347,16 @@ def test_a_file_of_a_run_knows_what_it_has_seen_too(images: Images) -> None:
     run_of("earlier", images, first)
     assert not Leak.is_told(images, first, "earlier/last.weights.h5")
     assert Leak.is_told(images, second, "earlier/last.weights.h5")
-    chosen = task("chosen", images, first, weights="earlier/best.weights.h5")
     with pytest.raises(RunError, match=r"best.weights.h5 is not what its run was scored with.*: take .*last.weights"):
-        train_fold(images, chosen, Listener())
+        check_weights("earlier/best.weights.h5", "brief", "rescale")
+    Path("earlier/seen.npz").unlink()
+    with pytest.raises(
+        RunError, match=r"last.weights.h5 is of a run that was not scored: go on with it by --resume earlie"
+    ):
+        check_weights("earlier/last.weights.h5", "brief", "rescale")
+    run_of("folds", images, first, number=1)
+    with pytest.raises(RunError, match=r"last.weights.h5 is of one fold: name the run folds for --weights"):
+        check_weights("folds/fold-1/last.weights.h5", "brief", "rescale")
 
 
 def test_few_layers_that_fit_are_told_before_the_training(images: Images, caplog: pytest.LogCaptureFixture) -> None:
