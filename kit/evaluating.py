@@ -129,7 +129,7 @@ def _state(run: RunDirectory, saved: dict[str, Any]) -> list[str]:
     with suppress(KitError):
         if (temperature := run.read_temperature()) != 1:
             notes.append(
-                f"probabilities are those from before the temperature of {temperature:.3g}, which kit predict --calibrate "
+                f"probabilities are those before the temperature of {temperature:.3g}, which kit predict --calibrate "
                 "fitted to the held-out rows and gave the model files"
             )
     if found := saved.get("refit_of"):
