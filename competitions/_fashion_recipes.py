@@ -97,7 +97,15 @@ RECIPES: NamedRecipes = {
         **_NOTEBOOK,
     },
     "notebook_affine": {
-        "claim": Claim(published=0.8720, note="that the rate fell on plateaus is inferred, and how is Keras's default"),
+        "claim": Claim(
+            score=0.9100,
+            rows=6_000,
+            seeds=(0,),
+            minutes=38,
+            machine=_ONE_CORE,
+            published=0.8720,
+            note="that the rate fell on plateaus is inferred, and how is Keras's default",
+        ),
         "model": "deeper",
         **_NOTEBOOK,
         "augment": "affine(rotate=8, zoom=0.1, shear=0.3, height=0.08, width=0.08)|flip('vertical')",
