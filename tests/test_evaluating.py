@@ -99,9 +99,13 @@ def test_answers_are_those_of_the_model_file_before_its_temperature(run: RunDire
     images = kit.open_competition("digits").load_train()
     rows = run.read_split()[0].train[:40]
     plain = load_model(run.path / "model.onnx").probabilities(images.pixels[rows])
-    kit.predict(run, out="a.csv", calibrate=True)
+    run.write_temperature(2.0)
+    kit.predict(run, out="a.csv")
     model = load_model(run.path / "model.onnx")
-    assert model.card.temperature != 1
+    assert model.card.temperature == 2
+    assert any(
+        note.startswith("probabilities are those before the temperature of 2,") for note in kit.evaluate(run).notes
+    )
     labels, answers = kit.evaluating._answer(run.trained_folds()[0], rows, images, [])
     np.testing.assert_array_equal(labels, images.labels[rows])
     np.testing.assert_allclose(answers, plain, atol=1e-4)
