@@ -100,6 +100,7 @@ def _view(run: Material, name: str, drawn: Figures, budget: int) -> dict[str, An
         "context": tables.context_rows(run),
         "curves": _curves(run, drawn),
         "is_watched": any(course.is_watched for course in run.courses),
+        "watches_apart": "out_of_fold" in run.evaluations,
         "has_broken_epochs": any(len(course.broken_epochs) for course in run.courses),
         "files": measure_files(run.path, run.run.onnx_files(), None if run.images is None else run.images.pixels),
         "architecture": architecture(run.run, drawn),

@@ -264,6 +264,13 @@ def test_mistakes_of_test_images_are_pictured_by_test_images(tiny: Competition) 
         np.testing.assert_array_equal(pictured.pixels, images.pixels)
 
 
+@pytest.mark.usefixtures("sketched")
+def test_rows_that_watched_a_fold_are_told_from_those_that_it_is_scored_on(tiny: Competition) -> None:
+    told = "Validation rows are those that a fold was watched by here, a tenth of its training rows"
+    assert told in _Page(kit.api.report(train("tiny", folds=2, keep="best", epochs=1))).text
+    assert told not in _Page(kit.api.report(train("tiny", keep="best", epochs=1))).text
+
+
 def test_training_rows_are_told_as_far_as_they_are_answered(tiny: Competition, monkeypatch: pytest.MonkeyPatch) -> None:
     run = train("tiny", folds=3, epochs=1)
     kit.api.evaluate(run, training_rows=30)
