@@ -99,8 +99,7 @@ def predict(
     loaded = load_models(members, tta, provider, threads)
     card = loaded[0][0].card
     check_likeliest(top or 1, len(card.label_values))
-    homes = [member.home(card.competition) for member in members]
-    source, expected = _what_to_predict(homes, card, data, input, probabilities)
+    source, expected = _what_to_predict(members, card, data, input, probabilities)
     path = Path(out if out is not None else "submissions/run.csv")
     is_told = source.is_one_picture and out is None
     if not is_told:
@@ -128,7 +127,7 @@ def predict(
             return done(path=None, likeliest=_of_one(next(answers)[0], card, shown))
         header, counts = _write(path, source, answers, card, expected, top)
     prediction: Prediction = done(path=path, label_counts=counts)
-    facts = {"header": list(header), "input": input and str(input), **_facts(prediction, homes, ensemble)}
+    facts = {"header": list(header), "input": input and str(input), **_facts(prediction, members, ensemble)}
     write_provenance(path, facts)
     return prediction
 
@@ -238,11 +237,7 @@ def load_models(
 
 
 def _what_to_predict(
-    homes: Sequence[RunDirectory | None],
-    card: ModelCard,
-    data: StrPath | None,
-    input: StrPath | None,
-    probabilities: bool,
+    members: Sequence[Member], card: ModelCard, data: StrPath | None, input: StrPath | None, probabilities: bool
 ) -> tuple[ImageSource, Expected]:
     """The images, and what a table of answers to them looks like."""
     from kit.data.inputs import ImageSource
@@ -259,6 +254,7 @@ def _what_to_predict(
         header = (card.id_column, card.target_column)
         return source, expected_submission(header, source.ids, card.label_values, None)
     directory = Path(data) if data is not None else None
+    homes = (member.home(card.competition) for member in members)  # for one picture, nobody needs to know
     if directory is None and (run := next(filter(None, homes), None)) is not None:
         directory = saved_data(run.read_recipe(), "name their directory with --data")
     competition = open_for_model(card, directory)
@@ -328,9 +324,11 @@ def _write(
     return expected.header, write_submission(path, source.ids, answers, expected)
 
 
-def _facts(prediction: Prediction, homes: Sequence[RunDirectory | None], ensemble: Ensemble) -> dict[str, Any]:
+def _facts(prediction: Prediction, members: Sequence[Member], ensemble: Ensemble) -> dict[str, Any]:
     """What made the file, for who asks later."""
-    shares = ensemble.weights or (1 / len(homes),) * len(homes)
+    competition = ensemble.models[0].card.competition
+    runs = [member.home(competition) for member in members]
+    shares = ensemble.weights or (1 / len(members),) * len(members)
     models = [
         {
             "file": str(model.path),
@@ -343,11 +341,11 @@ def _facts(prediction: Prediction, homes: Sequence[RunDirectory | None], ensembl
             "temperature": model.card.temperature,
             "weight": share / len(loaded),
         }
-        for run, loaded, share in zip(homes, ensemble.members, shares, strict=True)
+        for run, loaded, share in zip(runs, ensemble.members, shares, strict=True)
         for model in loaded
     ]
     return {
-        "competition": ensemble.models[0].card.competition,
+        "competition": competition,
         "rows": prediction.rows,
         "mean": ensemble.mean,
         "tta": ensemble.tta,
