@@ -73,10 +73,7 @@ def load_training_images(competition: Competition) -> Images:
     from kit.data.contract import broken_promises_of
 
     images = competition.load_train()
-    broken = broken_promises_of(competition, images)
-    if broken:
-        raise DataError(f"competition {competition.name!r}: {broken[0]}: mend its module or its files")
-    return images
+    return _unbroken(competition, images, broken_promises_of(competition, images))
 
 
 def load_test_images(competition: Competition) -> Images:
@@ -88,7 +85,10 @@ def load_test_images(competition: Competition) -> Images:
     from kit.data.contract import broken_promises_of_test
 
     images = competition.load_test()
-    broken = broken_promises_of_test(competition, images)
+    return _unbroken(competition, images, broken_promises_of_test(competition, images))
+
+
+def _unbroken(competition: Competition, images: Images, broken: list[str]) -> Images:
     if broken:
         raise DataError(f"competition {competition.name!r}: {broken[0]}: mend its module or its files")
     return images

@@ -52,8 +52,8 @@ def score_submission(
     if judge.needs_probabilities and not expected.wants_probabilities:
         raise SubmissionError(f"{submission} holds labels, but {spec} needs a probability column a class")
     validate_submission(submission, expected)
-    ids, probabilities = _read_probabilities(submission, expected)
     index = {label: number for number, label in enumerate(expected.labels)}
+    ids, probabilities = _read_probabilities(submission, expected, index)
     labels = np.array([index[truth[name]] for name in ids])
     part_of = np.array([usage[name] if usage else "public" if _fraction(name) < public else "private" for name in ids])
     parts = {"public": part_of == "public", "private": part_of == "private", "all": part_of != "ignored"}
@@ -133,7 +133,7 @@ def _in_order(label: str) -> tuple[float, str]:
         return np.inf, label
 
 
-def _read_probabilities(path: Path, expected: Expected) -> tuple[list[str], np.ndarray]:
+def _read_probabilities(path: Path, expected: Expected, index: dict[str, int]) -> tuple[list[str], np.ndarray]:
     """The ids in their order, and a row of class probabilities each; a label is a probability of one."""
     rows = read_rows(path, path)
     next(rows)
@@ -144,7 +144,6 @@ def _read_probabilities(path: Path, expected: Expected) -> tuple[list[str], np.n
         if len(expected.header) == 2:  # the second of two classes alone
             probabilities[:, 0] = 1 - probabilities[:, 1]
     else:
-        index = {label: number for number, label in enumerate(expected.labels)}
         probabilities[np.arange(len(body)), [index[row[1]] for row in body]] = 1
     return [row[0] for row in body], probabilities
 
